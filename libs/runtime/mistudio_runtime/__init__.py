@@ -1,0 +1,1 @@
+"""What every service stands on: job contract, broker, worker loop, isolation, serving, artifacts, telemetry."""

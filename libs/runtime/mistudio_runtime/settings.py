@@ -1,0 +1,92 @@
+"""Settings from MISTUDIO_* variables and a TOML file, checked at start with one readable error."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+
+class SettingsError(Exception):
+    """The configuration is wrong; the message lists everything that is."""
+
+
+def default_home() -> Path:
+    """Returns where data lies unless MISTUDIO_HOME says otherwise: $XDG_DATA_HOME/mistudio."""
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mistudio"
+
+
+AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+
+
+class Settings(BaseSettings):
+    """What every service of the mesh is told."""
+
+    model_config = SettingsConfigDict(env_prefix="MISTUDIO_", extra="ignore", frozen=True)
+
+    home: AbsolutePath = Field(default_factory=default_home)
+    """Where the embedded broker, the artifacts, checkpoints and logs lie."""
+    nats_url: str = ""
+    """The broker, e.g. nats://localhost:4222; empty takes the embedded one."""
+    nats_replicas: Annotated[int, Field(ge=1, le=5)] = 1
+    """Copies of streams and buckets in a broker cluster."""
+    store_url: str = ""
+    """The artifact store; empty is <home>/artifacts."""
+    gateway: str = "localhost:50051"
+    """Where workers and clients find the gateway."""
+    listen: str = "127.0.0.1:50051"
+    """Where the gateway listens."""
+    worker_listen: str = "127.0.0.1:0"
+    """Where a worker's own gRPC server listens; port 0 takes a free one."""
+    worker_host: str = ""
+    """The host name under which the gateway reaches this worker; empty takes the one it listens on."""
+    token: SecretStr = SecretStr("")
+    """Shared secret between gateway and workers; empty asks for none."""
+    queues_file: Path | None = None
+    """A queue table in place of the shipped one."""
+    allowed_roots: list[AbsolutePath] = Field(default_factory=lambda: [Path.cwd()])
+    """Folders from which local files may be read and to which SAEs may be exported."""
+    ack_wait_seconds: Annotated[float, Field(ge=1)] = 10.0
+    """After so long without a sign of life a worker's job runs again elsewhere."""
+    stop_grace_seconds: Annotated[float, Field(ge=0)] = 20.0
+    """How long a job may take to obey a cancel, a pause or a drain before it is killed."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """The least important level that is logged."""
+    log_format: Literal["auto", "json", "pretty"] = "auto"
+    """JSON for machines; pretty on a terminal."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], **sources: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Lets arguments win over variables, and variables over the TOML file."""
+        file = os.environ.get("MISTUDIO_CONFIG") or default_home() / "config.toml"
+        return sources["init_settings"], sources["env_settings"], TomlConfigSettingsSource(settings_cls, file)
+
+    @classmethod
+    def load(cls, **overrides: Any) -> Settings:
+        """Reads the settings. Raises SettingsError that lists everything that is wrong."""
+        try:
+            return cls(**overrides)
+        except ValidationError as error:
+            lines = [f"  MISTUDIO_{'_'.join(map(str, bad['loc'])).upper()}: {bad['msg']}" for bad in error.errors()]
+            raise SettingsError("\n".join(["the settings are wrong:", *lines])) from error
+
+    @property
+    def artifacts_url(self) -> str:
+        """URL of the artifact store."""
+        return self.store_url or (self.home / "artifacts").as_uri()
+
+    @property
+    def scratch(self) -> Path:
+        """Where jobs keep what outlives an attempt."""
+        return self.home / "scratch"
+
+    @property
+    def host(self) -> str:
+        """This machine's name."""
+        return socket.gethostname()
