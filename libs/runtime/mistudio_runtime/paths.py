@@ -1,0 +1,22 @@
+"""Paths that a request names, kept inside the folders that the operator allows."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+
+class PathNotAllowedError(ValueError):
+    """A path leads outside the allowed roots."""
+
+    failure_reason = "PATH_NOT_ALLOWED"
+
+
+def resolve_allowed(path: str, roots: Sequence[Path]) -> Path:
+    """Returns the absolute path with symbolic links followed.
+
+    Raises PathNotAllowedError if it then lies outside every root. It need not exist.
+    """
+    resolved = Path(path).expanduser().resolve()
+    if not any(resolved.is_relative_to(root.resolve()) for root in roots):
+        listed = ", ".join(str(root) for root in roots)
+        raise PathNotAllowedError(f"{path} is outside the allowed folders ({listed}); set MISTUDIO_ALLOWED_ROOTS")
+    return resolved
