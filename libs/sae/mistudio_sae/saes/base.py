@@ -1,0 +1,83 @@
+"""What every SAE has in common."""
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+from mistudio_sae.saes.config import SaeConfig
+from mistudio_sae.saes.loss import LossTerms
+
+
+class Sae(nn.Module, ABC):
+    """A sparse autoencoder: latents f of x ∈ R^d_in, and the reconstruction x̂ = f W_dec + b_dec.
+
+    Parameters: W_enc [d_in, d_sae], b_enc [d_sae], W_dec [d_sae, d_in], b_dec [d_in].
+    """
+
+    initial_decoder_norm = 1.0
+    """Norm of the decoder's rows at the start when the configuration leaves it open."""
+
+    def __init__(self, config: SaeConfig, generator: torch.Generator) -> None:
+        """Draw W_dec's directions from `generator`; W_enc starts as its transpose and the biases at zero."""
+        super().__init__()
+        self.config = config
+        norm = config.decoder_init_norm or self.initial_decoder_norm
+        directions = torch.randn(config.d_sae, config.d_in, generator=generator)
+        decoder = norm * nn.functional.normalize(directions, dim=1)
+        self.W_dec = nn.Parameter(decoder)
+        self.W_enc = nn.Parameter(decoder.T.contiguous())
+        self.b_enc = nn.Parameter(torch.zeros(config.d_sae))
+        self.b_dec = nn.Parameter(torch.zeros(config.d_in))
+
+    def pre_activations(self, x: Tensor) -> Tensor:
+        """Return (x - b_dec) W_enc + b_enc, [..., d_sae], for x [..., d_in]."""
+        # Not x W_enc + (b_enc - b_dec W_enc): where b_dec is large, the difference of large products loses digits.
+        return nn.functional.linear(x - self.b_dec, self.W_enc.T, self.b_enc)
+
+    @abstractmethod
+    def encode(self, x: Tensor) -> Tensor:
+        """Return the latents f [..., d_sae] of x [..., d_in]."""
+
+    def decode(self, f: Tensor) -> Tensor:
+        """Return the reconstruction [..., d_in] of latents [..., d_sae]."""
+        return nn.functional.linear(f, self.W_dec.T, self.b_dec)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the reconstruction of x [..., d_in]."""
+        return self.decode(self.encode(x))
+
+    @abstractmethod
+    def training_loss(self, x: Tensor, dead_mask: Tensor, sparsity_scale: float = 1.0) -> LossTerms:
+        """Return the loss of x [B, d_in]; `dead_mask` bool [d_sae] marks the latents that count as dead.
+
+        `sparsity_scale` in [0, 1] multiplies a sparsity penalty while it warms up.
+        """
+
+    def after_backward(self) -> None:
+        """Adjust gradients before the optimizer sees them."""
+
+    def after_step(self) -> None:
+        """Restore the constraints of the parameters after an optimizer step."""
+
+    @torch.no_grad()
+    def fold_scale(self, scale: float) -> None:
+        """Make this SAE, trained on scale·x, take raw x: its latents stay, its reconstruction is that of raw x.
+
+        f = act((s x - b_dec) W_enc + b_enc) = act((x - b_dec/s) s W_enc + b_enc) and x̂ = (f W_dec + b_dec) / s.
+        """
+        self.W_enc.mul_(scale)
+        self.W_dec.div_(scale)
+        self.b_dec.div_(scale)
+
+    @torch.no_grad()
+    def fold_decoder_norm(self) -> None:
+        """Give every decoder row unit norm and each latent the norm that its row had; x̂ does not change.
+
+        Only for architectures whose activation commutes with a positive scale per latent: ReLU does, and top-k does
+        where the rows have equal norms.
+        """
+        norms = self.W_dec.norm(dim=1).clamp_min(torch.finfo(self.W_dec.dtype).tiny)
+        self.W_dec.div_(norms[:, None])
+        self.W_enc.mul_(norms)
+        self.b_enc.mul_(norms)
