@@ -11,6 +11,7 @@ else:
     import typing_extensions
 from builtins import (
     bool,
+    bytes,
     float,
     int,
     str,
@@ -588,6 +589,7 @@ class Job(Message):
     UPDATE_TIME_FIELD_NUMBER: int
     ENQUEUE_COUNT_FIELD_NUMBER: int
     NOT_BEFORE_FIELD_NUMBER: int
+    REQUEST_DIGEST_FIELD_NUMBER: int
     DIAGNOSIS_FIELD_NUMBER: int
     id: str
     """Identifier."""
@@ -611,6 +613,8 @@ class Job(Message):
     """Its step in that pipeline."""
     enqueue_count: int
     """How often it was put into its queue; part of the message's deduplication id."""
+    request_digest: bytes
+    """SHA-256 of the request that made it; a repeated request_id with another request is refused by it."""
     diagnosis: str
     """One sentence: why it does not run now, with the command that helps. Made when the job is read, never stored."""
     @property
@@ -687,10 +691,11 @@ class Job(Message):
         update_time: Timestamp | None = ...,
         enqueue_count: int = ...,
         not_before: Timestamp | None = ...,
+        request_digest: bytes = ...,
         diagnosis: str = ...,
     ) -> None: ...
     def HasField(self, field_name: Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "not_before", b"not_before", "progress", b"progress", "spec", b"spec", "start_time", b"start_time", "update_time", b"update_time"]) -> bool: ...
-    def ClearField(self, field_name: Literal["artifact_ids", b"artifact_ids", "attempts", b"attempts", "create_time", b"create_time", "depends_on", b"depends_on", "diagnosis", b"diagnosis", "display_name", b"display_name", "end_time", b"end_time", "enqueue_count", b"enqueue_count", "failed_attempts", b"failed_attempts", "failure", b"failure", "id", b"id", "kind", b"kind", "labels", b"labels", "max_attempts", b"max_attempts", "not_before", b"not_before", "pipeline_id", b"pipeline_id", "priority", b"priority", "progress", b"progress", "queue", b"queue", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "update_time", b"update_time"]) -> None: ...
+    def ClearField(self, field_name: Literal["artifact_ids", b"artifact_ids", "attempts", b"attempts", "create_time", b"create_time", "depends_on", b"depends_on", "diagnosis", b"diagnosis", "display_name", b"display_name", "end_time", b"end_time", "enqueue_count", b"enqueue_count", "failed_attempts", b"failed_attempts", "failure", b"failure", "id", b"id", "kind", b"kind", "labels", b"labels", "max_attempts", b"max_attempts", "not_before", b"not_before", "pipeline_id", b"pipeline_id", "priority", b"priority", "progress", b"progress", "queue", b"queue", "request_digest", b"request_digest", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "update_time", b"update_time"]) -> None: ...
 
 @final
 class JobEvent(Message):

@@ -233,6 +233,16 @@ class AttemptReport(Message):
     def WhichOneof(self, oneof_group: Literal["report", b"report"]) -> Literal["progress", "metric", "log"] | None: ...
 
 @final
+class Goodbye(Message):
+    """Says that the worker ends, so that nobody waits for it."""
+
+    DESCRIPTOR: Descriptor
+
+    def __init__(
+        self,
+    ) -> None: ...
+
+@final
 class AttemptEnd(Message):
     """How an attempt ended."""
 
@@ -281,6 +291,7 @@ class AttachRequest(Message):
     CLAIM_FIELD_NUMBER: int
     REPORT_FIELD_NUMBER: int
     END_FIELD_NUMBER: int
+    GOODBYE_FIELD_NUMBER: int
     id: int
     """Number of this message, from 1, for those that are answered (claim, report, end); repeated when it is sent again."""
     @property
@@ -303,6 +314,10 @@ class AttachRequest(Message):
     def end(self) -> AttemptEnd:
         """How an attempt ended."""
 
+    @property
+    def goodbye(self) -> Goodbye:
+        """Ends for good, with nothing running."""
+
     def __init__(
         self,
         *,
@@ -312,10 +327,11 @@ class AttachRequest(Message):
         claim: Claim | None = ...,
         report: AttemptReport | None = ...,
         end: AttemptEnd | None = ...,
+        goodbye: Goodbye | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: Literal["claim", b"claim", "end", b"end", "heartbeat", b"heartbeat", "message", b"message", "register", b"register", "report", b"report"]) -> bool: ...
-    def ClearField(self, field_name: Literal["claim", b"claim", "end", b"end", "heartbeat", b"heartbeat", "id", b"id", "message", b"message", "register", b"register", "report", b"report"]) -> None: ...
-    def WhichOneof(self, oneof_group: Literal["message", b"message"]) -> Literal["register", "heartbeat", "claim", "report", "end"] | None: ...
+    def HasField(self, field_name: Literal["claim", b"claim", "end", b"end", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "message", b"message", "register", b"register", "report", b"report"]) -> bool: ...
+    def ClearField(self, field_name: Literal["claim", b"claim", "end", b"end", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "id", b"id", "message", b"message", "register", b"register", "report", b"report"]) -> None: ...
+    def WhichOneof(self, oneof_group: Literal["message", b"message"]) -> Literal["register", "heartbeat", "claim", "report", "end", "goodbye"] | None: ...
 
 @final
 class Registered(Message):

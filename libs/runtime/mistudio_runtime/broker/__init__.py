@@ -1,0 +1,1 @@
+"""The NATS side of the mesh: names, connection, provisioning, the embedded server."""

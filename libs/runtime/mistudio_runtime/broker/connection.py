@@ -1,0 +1,39 @@
+"""A connection to the broker that never gives up."""
+
+from __future__ import annotations
+
+import nats
+import structlog
+from nats.aio.client import Client
+from nats.errors import SlowConsumerError
+
+log = structlog.get_logger(__name__)
+
+
+async def connect(url: str, name: str) -> Client:
+    """Connects, waiting as long as it takes; afterwards reconnects by itself for ever.
+
+    Raises nats.errors.Error if the server refuses the credentials.
+    """
+
+    async def on_disconnect() -> None:
+        log.warning("broker connection lost; reconnecting")
+
+    async def on_reconnect() -> None:
+        log.info("broker connection is back")
+
+    async def on_error(error: Exception) -> None:
+        # The only place where a permission violation or a slow consumer shows.
+        log.warning("broker error", kind=type(error).__name__, slow_consumer=isinstance(error, SlowConsumerError))
+
+    return await nats.connect(
+        url,
+        name=name,
+        allow_reconnect=True,
+        max_reconnect_attempts=-1,
+        reconnect_time_wait=0.25,
+        connect_timeout=2,
+        disconnected_cb=on_disconnect,
+        reconnected_cb=on_reconnect,
+        error_cb=on_error,
+    )

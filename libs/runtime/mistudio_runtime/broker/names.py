@@ -1,0 +1,61 @@
+"""Every name that the mesh uses in the broker."""
+
+from mistudio_runtime.queues import PRIORITIES
+
+JOBS_STREAM = "JOBS"
+EVENTS_STREAM = "EVENTS"
+LEDGER_BUCKET = "mistudio_jobs"
+WORKERS_BUCKET = "mistudio_workers"
+
+ALL_JOBS = "mistudio.jobs.>"
+ALL_EVENTS = "mistudio.events.*"
+ALL_NUDGES = "mistudio.nudge.*"
+ALL_COMMANDS = "mistudio.command.*"
+
+MESSAGE_ID = "Nats-Msg-Id"
+ENQUEUE_COUNT = "Mistudio-Enqueue-Count"
+
+
+def job_subject(queue: str, priority: int, job_id: str) -> str:
+    """Returns the subject of a job's message. The job's id in it lets one message be found, counted and purged."""
+    return f"mistudio.jobs.{queue}.{priority}.{job_id}"
+
+
+def queue_filter(queue: str, priority: int) -> str:
+    """Returns the filter of the consumer of one queue and priority."""
+    return f"mistudio.jobs.{queue}.{priority}.*"
+
+
+def job_of_subject(subject: str) -> str:
+    """Returns the job's id from the subject of its message or event."""
+    return subject.rsplit(".", 1)[-1]
+
+
+def consumer(queue: str, priority: int) -> str:
+    """Returns the durable name of the consumer of one queue and priority."""
+    return f"{queue}-p{priority}"
+
+
+def consumers(queue: str) -> list[str]:
+    """Returns the durable names of a queue's consumers, first priority first."""
+    return [consumer(queue, priority) for priority in reversed(PRIORITIES)]
+
+
+def event_subject(job_id: str) -> str:
+    """Returns the subject of a job's events."""
+    return f"mistudio.events.{job_id}"
+
+
+def nudge_subject(job_id: str) -> str:
+    """Returns where gateways tell each other that a job has a new event."""
+    return f"mistudio.nudge.{job_id}"
+
+
+def wake_subject(queue: str) -> str:
+    """Returns where gateways tell workers that a queue has a new message."""
+    return f"mistudio.wake.{queue}"
+
+
+def command_subject(worker: str) -> str:
+    """Returns where gateways tell each other a command for a worker; worker names hold no dots."""
+    return f"mistudio.command.{worker}"

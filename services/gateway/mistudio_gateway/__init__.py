@@ -1,0 +1,1 @@
+"""The gateway: public API, job ledger, progress fan-out, forwarding."""

@@ -1,0 +1,167 @@
+"""What workers say of attempts: claims, reports and ends, fenced by the attempt's number."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime, timedelta
+
+import mistudio.v1 as v1
+
+from mistudio_gateway import state_machine
+from mistudio_gateway.event_log import EventLog
+from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.errors import NotFoundError
+
+_LEDGER_PROGRESS_SECONDS = 2.0
+Refusal = tuple[v1.ClaimVerdict, str, timedelta]
+
+
+class Attempts:
+    """The ledger's side of the worker session. Every method may be repeated with the same arguments."""
+
+    def __init__(self, ledger: Ledger, events: EventLog, registry: WorkerRegistry, lease_seconds: float) -> None:
+        """Takes how long a worker counts as alive after its last sign."""
+        self._ledger = ledger
+        self._events = events
+        self._registry = registry
+        self._lease = timedelta(seconds=lease_seconds)
+        self._progress_stored: dict[str, float] = {}
+
+    async def claim(self, worker: str, claim: v1.Claim) -> v1.ClaimAnswer:
+        """Grants the job under a new attempt, or says what to do with the message instead."""
+
+        def change(job: v1.Job) -> Refusal | None:
+            if refusal := self._refuse(job, worker, claim.enqueue_count):
+                return refusal
+            if job.state == v1.JOB_STATE_RUNNING:
+                if job.attempts[-1].worker == worker:
+                    return None  # the answer to its first claim got lost
+                state_machine.lose(job, utc_now())
+                if job.state != v1.JOB_STATE_QUEUED:
+                    return v1.CLAIM_VERDICT_DROP, "no attempts are left", timedelta(0)
+            state_machine.claim(job, worker, utc_now())
+            return None
+
+        try:
+            job, refusal = await self._ledger.change(claim.job_id, change)
+        except NotFoundError:
+            return v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_DROP, reason="there is no such job")
+        if refusal:
+            verdict, reason, delay = refusal
+            answer = v1.ClaimAnswer(verdict=verdict, reason=reason)
+            answer.delay.FromTimedelta(delay)
+            return answer
+        return v1.ClaimAnswer(
+            verdict=v1.CLAIM_VERDICT_GRANTED, job=job, attempt=state_machine.current_attempt(job)
+        )
+
+    def _refuse(self, job: v1.Job, worker: str, enqueue_count: int) -> Refusal | None:
+        if enqueue_count != job.enqueue_count:
+            return v1.CLAIM_VERDICT_DROP, "the job was put into its queue again", timedelta(0)
+        if job.state == v1.JOB_STATE_QUEUED:
+            wait = job.not_before.ToDatetime(UTC) - utc_now() if job.HasField("not_before") else timedelta(0)
+            return (v1.CLAIM_VERDICT_LATER, "it backs off after a failure", wait) if wait > timedelta(0) else None
+        if job.state not in state_machine.ACTIVE:
+            return v1.CLAIM_VERDICT_DROP, f"it is {state_machine.state_name(job.state)}", timedelta(0)
+        if job.attempts[-1].worker != worker and self._is_run(job):
+            return v1.CLAIM_VERDICT_LATER, "another worker runs it", self._lease
+        if job.state != v1.JOB_STATE_RUNNING:
+            return v1.CLAIM_VERDICT_LATER, "it is being stopped", self._lease
+        return None
+
+    def _is_run(self, job: v1.Job) -> bool:
+        attempt = job.attempts[-1]
+        if self._registry.runs(attempt.worker, job.id, attempt.number):
+            return True
+        young = utc_now() - attempt.start_time.ToDatetime(UTC) < self._lease
+        return young and self._registry.find(attempt.worker) is not None
+
+    async def report(self, worker: str, message_id: int, report: v1.AttemptReport) -> bool:
+        """Stores what a running attempt says; returns False if it is not the current one."""
+        job = self._ledger.mirrored(report.job_id) or await self._ledger.get(report.job_id)
+        if not _is_current(job, report.attempt):
+            job = await self._ledger.get(report.job_id)  # the mirror may be behind
+            if not _is_current(job, report.attempt):
+                return False
+        event = v1.JobEvent(job_id=report.job_id, attempt=report.attempt)
+        event.time.FromDatetime(utc_now())
+        which = report.WhichOneof("report")
+        if which == "progress":
+            event.progress.CopyFrom(report.progress)
+            await self._store_progress(report)
+        elif which == "metric":
+            event.metric.CopyFrom(report.metric)
+        else:
+            event.log.CopyFrom(report.log)
+        await self._events.append(event, deduplication_id=f"{worker}.{message_id}")
+        return True
+
+    async def _store_progress(self, report: v1.AttemptReport) -> None:
+        now = time.monotonic()
+        if now - self._progress_stored.get(report.job_id, 0.0) < _LEDGER_PROGRESS_SECONDS:
+            return
+        self._progress_stored[report.job_id] = now
+
+        def change(job: v1.Job) -> None:
+            forward = report.progress.fraction >= job.progress.fraction
+            if forward and _is_current(job, report.attempt):
+                job.progress.CopyFrom(report.progress)
+
+        await self._ledger.change(report.job_id, change)
+
+    async def end(self, end: v1.AttemptEnd) -> v1.AttemptEnded:
+        """Stores how an attempt ended and says what becomes of its message."""
+
+        def change(job: v1.Job) -> bool:
+            if not _is_current(job, end.attempt):
+                # Said before: the answer got lost. Anything else is stale.
+                return end.attempt == state_machine.current_attempt(job) and bool(job.attempts[-1].outcome)
+            _apply_end(job, end, utc_now())
+            return True
+
+        try:
+            job, current = await self._ledger.change(end.job_id, change)
+        except NotFoundError:
+            return v1.AttemptEnded(current=False)
+        self._progress_stored.pop(end.job_id, None)
+        answer = v1.AttemptEnded(current=current)
+        if job.state == v1.JOB_STATE_QUEUED and current:
+            until = job.not_before.ToDatetime(UTC) - utc_now() if job.HasField("not_before") else timedelta(0)
+            answer.redeliver_after.FromTimedelta(max(until, timedelta(0)))
+        return answer
+
+    def orders(self, worker: str, running: v1.RunningAttempt) -> v1.CommandAttempt | None:
+        """Returns what the ledger wants of an attempt that a worker says it runs, if it is not to go on."""
+        job = self._ledger.mirrored(running.job_id)
+        if job is None:
+            return None
+        wanted = {
+            v1.JOB_STATE_CANCELLING: v1.ATTEMPT_COMMAND_CANCEL,
+            v1.JOB_STATE_PAUSING: v1.ATTEMPT_COMMAND_PAUSE,
+        }
+        current = state_machine.current_attempt(job)
+        if running.attempt > current:
+            return None  # the mirror is behind
+        if running.attempt < current or job.state not in state_machine.ACTIVE:
+            command = v1.ATTEMPT_COMMAND_ABANDON
+        elif job.state in wanted:
+            command = wanted[job.state]
+        else:
+            return None
+        return v1.CommandAttempt(job_id=running.job_id, attempt=running.attempt, command=command)
+
+
+def _is_current(job: v1.Job, attempt: int) -> bool:
+    return job.state in state_machine.ACTIVE and attempt == state_machine.current_attempt(job)
+
+
+def _apply_end(job: v1.Job, end: v1.AttemptEnd, now: datetime) -> None:
+    if end.outcome == v1.ATTEMPT_OUTCOME_SUCCEEDED:
+        state_machine.succeed(job, end.attempt, end.artifact_ids, now)
+    elif end.outcome == v1.ATTEMPT_OUTCOME_FAILED:
+        state_machine.fail(job, end.attempt, end.failure, now)
+    elif end.outcome == v1.ATTEMPT_OUTCOME_RELEASED:
+        state_machine.release(job, end.attempt, now)
+    else:
+        state_machine.stop(job, end.attempt, end.outcome, now)

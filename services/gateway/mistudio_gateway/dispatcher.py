@@ -1,0 +1,79 @@
+"""Puts jobs into their queues: the messages that workers pull."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+
+import mistudio.v1 as v1
+from nats.aio.client import Client
+from nats.js import JetStreamContext
+from nats.js.errors import APIError
+
+from mistudio_gateway.broker_errors import NO_ANSWER, broker_answers
+from mistudio_runtime.broker import names
+from mistudio_runtime.errors import ExhaustedError
+
+_STREAM_FULL = 10077
+_TRIES = 3
+_RETRY_AFTER = timedelta(seconds=10)
+
+
+class Dispatcher:
+    """The messages of the stream JOBS. A message is a pointer; the ledger decides what it is worth."""
+
+    def __init__(self, client: Client, js: JetStreamContext) -> None:
+        """Takes the connection."""
+        self._client = client
+        self._js = js
+
+    async def enqueue(self, job: v1.Job) -> None:
+        """Stores the job's message and wakes the workers of its queue; a repetition stores nothing twice.
+
+        Raises ExhaustedError if the queues are full, UnavailableError if the broker does not answer.
+        """
+        with broker_answers():
+            await self._publish(job)
+            await self._client.publish(names.wake_subject(job.queue))
+
+    async def wake(self, queue: str) -> None:
+        """Tells the workers of a queue to look."""
+        with broker_answers():
+            await self._client.publish(names.wake_subject(queue))
+
+    async def remove(self, job: v1.Job) -> None:
+        """Removes whatever messages the job has."""
+        with broker_answers():
+            await self._js.purge_stream(names.JOBS_STREAM, subject=_subject(job))
+
+    async def enqueued_jobs(self) -> set[str]:
+        """Returns the ids of all jobs that have a message."""
+        with broker_answers():
+            info = await self._js.stream_info(names.JOBS_STREAM, subjects_filter=names.ALL_JOBS)
+        return {names.job_of_subject(subject) for subject in info.state.subjects or {}}
+
+    async def _publish(self, job: v1.Job) -> None:
+        headers = {
+            names.MESSAGE_ID: f"{job.id}.{job.enqueue_count}",
+            names.ENQUEUE_COUNT: str(job.enqueue_count),
+        }
+        for left in reversed(range(_TRIES)):
+            try:
+                await self._js.publish(_subject(job), job.id.encode(), headers=headers)
+            except NO_ANSWER:
+                # It may be stored all the same: the deduplication id makes the repetition harmless.
+                if not left:
+                    raise
+                await asyncio.sleep(0)
+            except APIError as error:
+                if error.err_code == _STREAM_FULL:
+                    raise ExhaustedError(
+                        "the queues are full; try again when some jobs have run", retry_after=_RETRY_AFTER
+                    ) from error
+                raise
+            else:
+                return
+
+
+def _subject(job: v1.Job) -> str:
+    return names.job_subject(job.queue, job.priority, job.id)

@@ -1,0 +1,104 @@
+"""A bucket's current content in memory, kept so by a watch that survives the broker's restarts."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+import nats.errors
+import structlog
+from google.protobuf.message import DecodeError
+from nats.aio.client import Client
+from nats.js.kv import KV_DEL, KV_PURGE, KeyValue
+
+from mistudio_gateway.broker_errors import NO_ANSWER
+
+log = structlog.get_logger(__name__)
+
+_LOOK_UP_SECONDS = 1.0
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Entry(Generic[T]):
+    """A record as the watch delivered it."""
+
+    value: T
+    revision: int
+    received: float
+    """time.monotonic() of this gateway."""
+
+
+class LiveBucket(Generic[T]):
+    """`entries` mirrors a bucket. Reads are as old as the watch is slow: decide by compare-and-set, not by these."""
+
+    def __init__(self, client: Client, bucket: KeyValue, decode: Callable[[bytes], T]) -> None:
+        """Takes how to read a record."""
+        self.entries: dict[str, Entry[T]] = {}
+        self._client = client
+        self._bucket = bucket
+        self._decode = decode
+        self._ready = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Begins to watch; returns when the present content is there."""
+        self._task = asyncio.create_task(self._watch_for_ever())
+        await self._ready.wait()
+
+    async def stop(self) -> None:
+        """Ends the watch."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def put(self, key: str, value: T, revision: int) -> None:
+        """Takes over what this gateway itself has just written, so that it reads its own writes."""
+        known = self.entries.get(key)
+        if known is None or known.revision < revision:
+            self.entries[key] = Entry(value, revision, time.monotonic())
+
+    async def _watch_for_ever(self) -> None:
+        while True:
+            try:
+                await self._watch_until_reconnect()
+            except NO_ANSWER:
+                log.warning("bucket watch interrupted; opening it again")
+                await asyncio.sleep(_LOOK_UP_SECONDS / 2)
+
+    async def _watch_until_reconnect(self) -> None:
+        connection = self._client.stats["reconnects"]
+        watcher = await self._bucket.watchall()
+        seen: set[str] = set()
+        try:
+            # A watch is silently dead after the broker restarted: look whether the connection is still the same one.
+            while self._client.stats["reconnects"] == connection:
+                with contextlib.suppress(nats.errors.TimeoutError):
+                    entry = await watcher.updates(timeout=_LOOK_UP_SECONDS)
+                    if entry is None:
+                        self._forget_others(seen)
+                        self._ready.set()
+                    else:
+                        seen.add(entry.key)
+                        self._take(entry)
+        finally:
+            with contextlib.suppress(*NO_ANSWER, nats.errors.BadSubscriptionError):
+                await watcher.stop()
+
+    def _take(self, entry: KeyValue.Entry) -> None:
+        if entry.operation in (KV_DEL, KV_PURGE):
+            self.entries.pop(entry.key, None)
+            return
+        try:
+            self.put(entry.key, self._decode(entry.value or b""), entry.revision or 0)
+        except DecodeError:
+            log.error("record cannot be read", key=entry.key)  # noqa: TRY400 - the record matters, not the trace
+
+    def _forget_others(self, seen: set[str]) -> None:
+        for key in self.entries.keys() - seen:
+            del self.entries[key]

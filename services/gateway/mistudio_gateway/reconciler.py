@@ -1,0 +1,171 @@
+"""Mends what a crash or a lost message left: orphaned records, released children, vanished workers."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable
+from datetime import UTC, timedelta
+
+import mistudio.v1 as v1
+import structlog
+from nats.aio.client import Client
+
+from mistudio_gateway import dependencies, state_machine
+from mistudio_gateway.dispatcher import Dispatcher
+from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError
+
+log = structlog.get_logger(__name__)
+
+_ROUND_SECONDS = 2.0
+_ORPHAN_ROUND_SECONDS = 60.0
+_MISSING_PARENT_AGE = timedelta(minutes=5)
+
+
+class Reconciler:
+    """Looks over the mirror every few seconds, and at once after a job ended. Any number of gateways may run it."""
+
+    def __init__(
+        self, client: Client, ledger: Ledger, dispatcher: Dispatcher, registry: WorkerRegistry, lease_seconds: float
+    ) -> None:
+        """Takes how long a worker may be silent before its jobs run elsewhere."""
+        self._client = client
+        self._ledger = ledger
+        self._dispatcher = dispatcher
+        self._registry = registry
+        self._lease = lease_seconds
+        self._kick = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._reconnects = 0
+        self._quiet_until = 0.0
+        self._next_orphan_round = 0.0
+
+    def start(self) -> None:
+        """Begins to look."""
+        self._expect_late_workers()
+        self._task = asyncio.create_task(self._run())
+
+    async def stop(self) -> None:
+        """Ends."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    def kick(self) -> None:
+        """Looks at once."""
+        self._kick.set()
+
+    async def _run(self) -> None:
+        while True:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(_ROUND_SECONDS):
+                    await self._kick.wait()
+            self._kick.clear()
+            await self._round()
+
+    async def _round(self) -> None:
+        if self._client.stats["reconnects"] != self._reconnects:
+            self._expect_late_workers()
+        await self._for_each(v1.JOB_STATE_WAITING, self._release_or_fail)
+        if time.monotonic() > self._quiet_until:
+            for state in sorted(state_machine.ACTIVE):
+                await self._for_each(state, self._reap)
+        if time.monotonic() > self._next_orphan_round:
+            self._next_orphan_round = time.monotonic() + _ORPHAN_ROUND_SECONDS
+            await self._enqueue_orphans()
+
+    def _expect_late_workers(self) -> None:
+        # Records expire while the broker or the gateway is away: give workers a lease to show themselves again.
+        self._reconnects = self._client.stats["reconnects"]
+        self._quiet_until = time.monotonic() + self._lease
+
+    async def _for_each(self, state: v1.JobState, mend: Callable[[v1.Job], Awaitable[None]]) -> None:
+        for job in self._ledger.mirror():
+            if job.state != state:
+                continue
+            try:
+                await mend(job)
+            except (FailedPreconditionError, NotFoundError):
+                continue  # somebody else was faster
+            except MeshError as error:
+                log.warning("reconciliation has to wait", job=job.id, reason=error.reason)
+                return
+
+    async def _release_or_fail(self, job: v1.Job) -> None:
+        find = self._ledger.mirrored
+        if parent := dependencies.failed_parent(job, find):
+            await self._fail_waiting(job, dependencies.parent_failure(parent))
+        elif dependencies.ready(job, find):
+            await self._release(job)
+        elif any(find(parent) is None for parent in job.depends_on) and _age(job) > _MISSING_PARENT_AGE:
+            missing = v1.Failure(
+                reason="DEPENDENCY_MISSING",
+                message="a job that it needs was never recorded: submit it again",
+                failure_class=v1.FAILURE_CLASS_PERMANENT,
+            )
+            await self._fail_waiting(job, missing)
+
+    async def _fail_waiting(self, job: v1.Job, failure: v1.Failure) -> None:
+        def change(record: v1.Job) -> None:
+            if record.state == v1.JOB_STATE_WAITING:
+                state_machine.fail_unstarted(record, failure, utc_now())
+
+        await self._ledger.change(job.id, change)
+        self.kick()
+
+    async def _release(self, job: v1.Job) -> None:
+        def change(record: v1.Job) -> None:
+            if record.state != v1.JOB_STATE_WAITING:
+                return
+            if failure := dependencies.resolve_outputs(record, self._ledger.mirrored):
+                state_machine.fail_unstarted(record, failure, utc_now())
+            else:
+                state_machine.enqueue(record, utc_now())
+
+        released, _ = await self._ledger.change(job.id, change)
+        if released.state == v1.JOB_STATE_QUEUED:
+            await self._dispatcher.enqueue(released)
+
+    async def _reap(self, job: v1.Job) -> None:
+        if not self._vanished(job):
+            return
+        number = state_machine.current_attempt(job)
+
+        def change(record: v1.Job) -> None:
+            current = state_machine.current_attempt(record) == number
+            if current and record.state in state_machine.ACTIVE:
+                state_machine.lose(record, utc_now())
+
+        changed, _ = await self._ledger.change(job.id, change)
+        log.warning("worker vanished", job=job.id, attempt=number, worker=job.attempts[-1].worker)
+        if state_machine.is_terminal(changed):
+            await self._dispatcher.remove(changed)
+            self.kick()
+
+    def _vanished(self, job: v1.Job) -> bool:
+        attempt = job.attempts[-1]
+        young = (utc_now() - attempt.start_time.ToDatetime(UTC)).total_seconds() < self._lease
+        return not young and not self._registry.runs(attempt.worker, job.id, attempt.number)
+
+    async def _enqueue_orphans(self) -> None:
+        try:
+            enqueued = await self._dispatcher.enqueued_jobs()
+            for job in self._ledger.mirror():
+                if job.state == v1.JOB_STATE_QUEUED and job.id not in enqueued:
+                    await self._enqueue_orphan(job.id)
+        except MeshError as error:
+            log.warning("orphans have to wait", reason=error.reason)
+
+    async def _enqueue_orphan(self, job_id: str) -> None:
+        job = await self._ledger.get(job_id)  # the mirror may be behind
+        if job.state == v1.JOB_STATE_QUEUED:
+            log.warning("queued job had no message", job=job_id)
+            await self._dispatcher.enqueue(job)
+
+
+def _age(job: v1.Job) -> timedelta:
+    return utc_now() - job.create_time.ToDatetime(UTC)

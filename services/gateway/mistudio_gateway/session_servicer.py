@@ -1,0 +1,120 @@
+"""WorkerSessionService: one stream a worker."""
+
+from __future__ import annotations
+
+import asyncio
+import hmac
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+
+import grpc
+import grpc.aio
+import mistudio.v1 as v1
+import structlog
+
+from mistudio_gateway.attempts import Attempts
+from mistudio_gateway.sessions import Session, Sessions
+from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.errors import FailedPreconditionError, UnauthenticatedError, UnavailableError
+from mistudio_runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+HEARTBEATS_PER_LEASE = 4
+Requests = AsyncIterator[v1.AttachRequest]
+
+
+class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
+    """Converts the stream's messages to calls of `Attempts` and `WorkerRegistry`, and their results to answers."""
+
+    def __init__(self, settings: Settings, sessions: Sessions, attempts: Attempts, registry: WorkerRegistry) -> None:
+        """Takes what the messages are converted to calls of."""
+        self._settings = settings
+        self._sessions = sessions
+        self._attempts = attempts
+        self._registry = registry
+
+    async def Attach(  # noqa: N802 - the rpc's name
+        self, request_iterator: Requests, context: grpc.aio.ServicerContext[Any, Any]
+    ) -> AsyncIterator[v1.AttachResponse]:
+        """Serves one worker until it goes away."""
+        status = await self._register(request_iterator)
+        session = self._sessions.open(status.worker.name)
+        log.info("worker attached", worker=session.worker)
+        session.send(self._registered())
+        reader = asyncio.create_task(self._read(request_iterator, session, status))
+        try:
+            while (answer := await _next(session, reader)) is not None:
+                yield answer
+        finally:
+            reader.cancel()
+            self._sessions.close(session)
+            log.info("worker detached", worker=session.worker)
+
+    async def _register(self, requests: Requests) -> v1.WorkerStatus:
+        first = await anext(aiter(requests), v1.AttachRequest())
+        if first.WhichOneof("message") != "register":
+            raise FailedPreconditionError("the first message of a session is Register")
+        expected = self._settings.token.get_secret_value().encode()
+        if not hmac.compare_digest(expected, first.register.token.encode()):
+            raise UnauthenticatedError("the worker's MISTUDIO_TOKEN is not the gateway's")
+        status = v1.WorkerStatus(worker=first.register.worker, running=first.register.running)
+        await self._registry.put(status)
+        return status
+
+    def _registered(self) -> v1.AttachResponse:
+        answer = v1.Registered(gateway=self._settings.host)
+        answer.heartbeat_interval.FromTimedelta(
+            timedelta(seconds=self._settings.ack_wait_seconds / HEARTBEATS_PER_LEASE)
+        )
+        return v1.AttachResponse(registered=answer)
+
+    async def _read(self, requests: Requests, session: Session, status: v1.WorkerStatus) -> None:
+        async for request in requests:
+            try:
+                await self._handle(request, session, status)
+            except UnavailableError:
+                # No answer is sent: the worker repeats what matters when it has waited long enough.
+                log.warning("broker does not answer; the worker will repeat", worker=session.worker)
+
+    async def _handle(self, request: v1.AttachRequest, session: Session, status: v1.WorkerStatus) -> None:
+        which = request.WhichOneof("message")
+        if which == "heartbeat":
+            await self._heartbeat(request.heartbeat, session, status)
+        elif which == "claim":
+            answer = await self._attempts.claim(session.worker, request.claim)
+            session.send(v1.AttachResponse(in_reply_to=request.id, claim_answer=answer))
+        elif which == "report":
+            current = await self._attempts.report(session.worker, request.id, request.report)
+            session.send(v1.AttachResponse(in_reply_to=request.id, report_stored=v1.ReportStored(current=current)))
+        elif which == "end":
+            ended = await self._attempts.end(request.end)
+            session.send(v1.AttachResponse(in_reply_to=request.id, ended=ended))
+        elif which == "goodbye":
+            await self._registry.remove(session.worker)
+
+    async def _heartbeat(self, beat: v1.Heartbeat, session: Session, status: v1.WorkerStatus) -> None:
+        del status.running[:]
+        status.running.extend(beat.running)
+        status.rss_bytes, status.draining = beat.rss_bytes, beat.draining
+        if beat.queues:
+            del status.worker.queues[:]
+            status.worker.queues.extend(beat.queues)
+        await self._registry.put(status)
+        for running in beat.running:
+            if command := self._attempts.orders(session.worker, running):
+                session.send(v1.AttachResponse(command=command))
+
+
+async def _next(session: Session, reader: asyncio.Task[None]) -> v1.AttachResponse | None:
+    """Returns the next message for the worker, or None when it has gone away."""
+    waiting = asyncio.create_task(session.outbox.get())
+    try:
+        await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
+        if waiting.done():
+            return waiting.result()
+        reader.result()
+        return None
+    finally:
+        waiting.cancel()

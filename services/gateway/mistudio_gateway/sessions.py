@@ -1,0 +1,51 @@
+"""The workers that are attached to this gateway."""
+
+from __future__ import annotations
+
+import asyncio
+
+import mistudio.v1 as v1
+import structlog
+
+log = structlog.get_logger(__name__)
+
+OUTBOX_SIZE = 10_000
+
+
+class Session:
+    """One worker's stream, seen from the gateway."""
+
+    def __init__(self, worker: str) -> None:
+        """Takes the worker's name."""
+        self.worker = worker
+        self.outbox: asyncio.Queue[v1.AttachResponse] = asyncio.Queue(OUTBOX_SIZE)
+
+    def send(self, message: v1.AttachResponse) -> None:
+        """Queues a message; one too many is dropped, for heartbeats and resends repeat what matters."""
+        try:
+            self.outbox.put_nowait(message)
+        except asyncio.QueueFull:
+            log.warning("worker does not read its commands", worker=self.worker)
+
+
+class Sessions:
+    """Worker name to session."""
+
+    def __init__(self) -> None:
+        """Begins empty."""
+        self._sessions: dict[str, Session] = {}
+
+    def open(self, worker: str) -> Session:
+        """Begins a worker's session; an older one of the same name is forgotten."""
+        session = self._sessions[worker] = Session(worker)
+        return session
+
+    def close(self, session: Session) -> None:
+        """Ends a session, unless a newer one has taken its place."""
+        if self._sessions.get(session.worker) is session:
+            del self._sessions[session.worker]
+
+    def send(self, worker: str, message: v1.AttachResponse) -> None:
+        """Sends to a worker if it is attached here."""
+        if session := self._sessions.get(worker):
+            session.send(message)

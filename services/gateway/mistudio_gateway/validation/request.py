@@ -1,0 +1,67 @@
+"""A whole job request: the spec of its kind, and how it is to be run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import mistudio.v1 as v1
+
+from mistudio_gateway.validation import extraction, ingest, training, upkeep
+from mistudio_gateway.validation.references import body_of, kind_of
+from mistudio_gateway.validation.scope import Scope
+from mistudio_runtime.errors import UnimplementedError
+from mistudio_runtime.queues import PRIORITIES
+
+MAX_ATTEMPTS = 100
+
+VALIDATORS: dict[str, Callable[[Any, str, Scope], None]] = {
+    "download_dataset": ingest.download_dataset,
+    "download_model": ingest.download_model,
+    "import_sae": ingest.import_sae,
+    "export_sae": ingest.export_sae,
+    "tokenize_dataset": ingest.tokenize_dataset,
+    "summarize_dataset": ingest.summarize_dataset,
+    "train_sae": training.train_sae,
+    "extract_activations": extraction.extract_activations,
+    "extract_features": extraction.extract_features,
+    "update_metadata": upkeep.update_metadata,
+    "delete_artifact": upkeep.delete_artifact,
+    "collect_garbage": upkeep.collect_garbage,
+    "prune_checkpoints": upkeep.prune_checkpoints,
+    "verify_artifacts": upkeep.verify_artifacts,
+}
+"""Job kind to the function that checks its message; a kind that is missing cannot be run by this version."""
+
+
+def validate_request(request: v1.JobRequest, path: str, scope: Scope) -> None:
+    """Writes down everything that is wrong with a request; `path` names it, e.g. "job".
+
+    Raises UnimplementedError for a job kind that this version cannot run.
+    """
+    kind = kind_of(request.spec)
+    if not kind:
+        scope.refuse(f"{path}.spec", "set one job kind")
+        return
+    if kind not in VALIDATORS:
+        raise UnimplementedError(f"jobs of kind {kind} are not built yet: no service of this version runs them")
+    VALIDATORS[kind](body_of(request.spec), f"{path}.spec.{kind}", scope)
+    _envelope(request, path, scope)
+
+
+def _envelope(request: v1.JobRequest, path: str, scope: Scope) -> None:
+    scope.require(
+        request.priority == 0 or request.priority in PRIORITIES,
+        f"{path}.priority",
+        "is 1 to 10, 10 first, or 0 for the queue's own",
+    )
+    scope.require(request.max_attempts <= MAX_ATTEMPTS, f"{path}.max_attempts", f"is at most {MAX_ATTEMPTS}")
+    scope.require(
+        len(request.display_name) <= upkeep.MAX_NAME, f"{path}.display_name", f"is at most {upkeep.MAX_NAME} characters"
+    )
+    upkeep.check_labels(dict(request.labels), f"{path}.labels", scope)
+    for index, job_id in enumerate(request.depends_on):
+        job = scope.find_job(job_id)
+        scope.require(job is not None, f"{path}.depends_on[{index}]", f"there is no job {job_id!r}")
+        ended_badly = job is not None and job.state in (v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED)
+        scope.require(not ended_badly, f"{path}.depends_on[{index}]", f"{job_id} did not succeed: retry it first")

@@ -1,0 +1,75 @@
+"""Requests of the queue training."""
+
+from __future__ import annotations
+
+import re
+
+import mistudio.v1 as v1
+
+from mistudio_gateway.validation.references import check_reference, summary_of
+from mistudio_gateway.validation.scope import Scope
+
+DEFAULT_BATCH_TOKENS = 4096
+MAX_D_SAE = 4_194_304
+MAX_SAES = 256
+BUILT = (v1.SAE_ARCHITECTURE_UNSPECIFIED, v1.SAE_ARCHITECTURE_TOPK, v1.SAE_ARCHITECTURE_STANDARD)
+"""Architectures that the trainer has."""
+DTYPES = ("", "float32", "bfloat16")
+_LAYER = re.compile(r"layer\.(\d+)\.(resid_pre|resid_post|attn_out|mlp_in|mlp_out)")
+_MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+_DEVICE = re.compile(r"|cpu|cuda(:\d+)?")
+
+
+def train_sae(spec: v1.TrainSae, path: str, scope: Scope) -> None:
+    """Checks model, tokens, hook points and every SAE of the sweep."""
+    check_reference(scope, spec.model, f"{path}.model", "model")
+    check_reference(scope, spec.tokens, f"{path}.tokens", "tokens")
+    check_hook_points(list(spec.hook_points), spec.model, f"{path}.hook_points", scope)
+    scope.require(0 < len(spec.saes) <= MAX_SAES, f"{path}.saes", f"name 1 to {MAX_SAES} SAEs")
+    for index, sae in enumerate(spec.saes):
+        _sae(sae, f"{path}.saes[{index}]", scope)
+    _budget(spec, path, scope)
+    check_device(spec.device, f"{path}.device", scope)
+    scope.require(spec.dtype in DTYPES, f"{path}.dtype", "is float32 or bfloat16")
+
+
+def check_hook_points(names: list[str], model: v1.ArtifactRef, path: str, scope: Scope) -> None:
+    """Checks that hook points are well formed and, if the model is known, that it has these layers."""
+    scope.require(bool(names), path, 'name at least one hook point, e.g. "layer.3.resid_post"')
+    scope.require(len(set(names)) == len(names), path, "a hook point is named twice")
+    layers = summary_of(scope, model).get("n_layers")
+    for index, name in enumerate(names):
+        match = _LAYER.fullmatch(name)
+        if match is None and (name.startswith("layer.") or not _MODULE.fullmatch(name)):
+            scope.refuse(f"{path}[{index}]", f"{name!r} is no hook point: layer.<i>.resid_pre|resid_post|attn_out|mlp_in|mlp_out")
+        elif match and isinstance(layers, int) and int(match[1]) >= layers:
+            scope.refuse(f"{path}[{index}]", f"the model has the layers 0 to {layers - 1}")
+
+
+def check_device(device: str, path: str, scope: Scope) -> None:
+    """Checks the name of a device."""
+    scope.require(bool(_DEVICE.fullmatch(device)), path, "is cpu, cuda or cuda:N")
+
+
+def _sae(sae: v1.SaeSpec, path: str, scope: Scope) -> None:
+    scope.require(0 < sae.d_sae <= MAX_D_SAE, f"{path}.d_sae", f"is 1 to {MAX_D_SAE}")
+    if sae.architecture not in BUILT:
+        name = v1.SaeArchitecture.Name(sae.architecture).removeprefix("SAE_ARCHITECTURE_").lower()
+        scope.refuse(f"{path}.architecture", f"{name} cannot be trained by this version: topk and standard can")
+    elif sae.architecture == v1.SAE_ARCHITECTURE_STANDARD:
+        scope.require(not sae.k, f"{path}.k", "belongs to topk; a standard SAE takes l1_coefficient")
+        scope.require(sae.l1_coefficient >= 0, f"{path}.l1_coefficient", "is at least 0")
+    else:
+        scope.require(sae.k > 0, f"{path}.k", "is at least 1: the active latents a token")
+        scope.require(sae.k <= sae.d_sae, f"{path}.k", f"is at most d_sae ({sae.d_sae})")
+    if sae.HasField("learning_rate"):
+        scope.require(sae.learning_rate > 0, f"{path}.learning_rate", "is positive")
+
+
+def _budget(spec: v1.TrainSae, path: str, scope: Scope) -> None:
+    batch = spec.batch_tokens or DEFAULT_BATCH_TOKENS
+    scope.require(
+        spec.total_tokens >= batch, f"{path}.total_tokens", f"is at least one batch ({batch} tokens); {spec.total_tokens} was given"
+    )
+    if spec.HasField("learning_rate"):
+        scope.require(spec.learning_rate > 0, f"{path}.learning_rate", "is positive")

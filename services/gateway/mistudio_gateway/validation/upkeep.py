@@ -1,0 +1,70 @@
+"""Requests of the queues high_priority and low_priority."""
+
+from __future__ import annotations
+
+import mistudio.v1 as v1
+from google.protobuf.duration_pb2 import Duration
+
+from mistudio_gateway.validation.scope import Scope
+
+MAX_NAME = 200
+MAX_TEXT = 10_000
+MAX_LABEL = 128
+
+
+def update_metadata(spec: v1.UpdateMetadata, path: str, scope: Scope) -> None:
+    """Checks the artifact and the lengths of what people wrote."""
+    _exists(spec.artifact_id, path, scope)
+    scope.require(len(spec.display_name) <= MAX_NAME, f"{path}.display_name", f"is at most {MAX_NAME} characters")
+    scope.require(len(spec.description) <= MAX_TEXT, f"{path}.description", f"is at most {MAX_TEXT} characters")
+    check_labels(dict(spec.set_labels), f"{path}.set_labels", scope)
+    if spec.feature_notes and scope.store.exists(spec.artifact_id):
+        latents = scope.store.get(spec.artifact_id).summary.get("latents")
+        for index, note in enumerate(spec.feature_notes):
+            known = isinstance(latents, int) and note.latent < latents
+            scope.require(known, f"{path}.feature_notes[{index}].latent", f"{spec.artifact_id} has no such feature")
+            scope.require(
+                len(note.label) <= MAX_NAME, f"{path}.feature_notes[{index}].label", f"is at most {MAX_NAME} characters"
+            )
+
+
+def delete_artifact(spec: v1.DeleteArtifact, path: str, scope: Scope) -> None:
+    """Checks the artifact."""
+    _exists(spec.artifact_id, path, scope)
+
+
+def collect_garbage(spec: v1.CollectGarbage, path: str, scope: Scope) -> None:
+    """Checks the age."""
+    _not_negative(spec.min_age, f"{path}.min_age", scope)
+
+
+def prune_checkpoints(spec: v1.PruneCheckpoints, path: str, scope: Scope) -> None:
+    """Checks the age."""
+    _not_negative(spec.min_age, f"{path}.min_age", scope)
+
+
+def verify_artifacts(spec: v1.VerifyArtifacts, path: str, scope: Scope) -> None:
+    """Checks the artifacts."""
+    for index, artifact_id in enumerate(spec.artifact_ids):
+        scope.require(
+            scope.store.exists(artifact_id), f"{path}.artifact_ids[{index}]", f"there is no artifact {artifact_id!r}"
+        )
+
+
+def check_labels(labels: dict[str, str], path: str, scope: Scope) -> None:
+    """Checks the lengths of labels."""
+    for key, value in labels.items():
+        fits = 0 < len(key) <= MAX_LABEL and len(value) <= MAX_LABEL
+        scope.require(fits, f"{path}[{key[:20]!r}]", f"key and value are at most {MAX_LABEL} characters")
+
+
+def _exists(artifact_id: str, path: str, scope: Scope) -> None:
+    scope.require(
+        scope.store.exists(artifact_id),
+        f"{path}.artifact_id",
+        f"there is no artifact {artifact_id!r}; `mistudio artifacts list` shows what there is",
+    )
+
+
+def _not_negative(age: Duration, path: str, scope: Scope) -> None:
+    scope.require(age.ToTimedelta().total_seconds() >= 0, path, "is not negative")

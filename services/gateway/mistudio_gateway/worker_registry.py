@@ -1,0 +1,88 @@
+"""Which workers are alive, as every gateway knows it."""
+
+from __future__ import annotations
+
+import time
+
+import mistudio.v1 as v1
+from nats.aio.client import Client
+from nats.js.errors import KeyNotFoundError
+from nats.js.kv import KeyValue
+
+from mistudio_gateway.broker_errors import broker_answers
+from mistudio_gateway.live_bucket import Entry, LiveBucket
+from mistudio_runtime.errors import NotFoundError
+
+
+class WorkerRegistry:
+    """Workers' records, written at each heartbeat by the gateway that a worker is attached to."""
+
+    def __init__(self, client: Client, bucket: KeyValue, lease_seconds: float) -> None:
+        """Takes the bucket and how long a record counts after it was last written."""
+        self._bucket = bucket
+        self._live = LiveBucket(client, bucket, v1.WorkerStatus.FromString)
+        self._lease = lease_seconds
+
+    async def start(self) -> None:
+        """Begins to mirror the bucket."""
+        await self._live.start()
+
+    async def stop(self) -> None:
+        """Ends the mirror."""
+        await self._live.stop()
+
+    async def put(self, status: v1.WorkerStatus) -> None:
+        """Stores that a worker is alive. Raises UnavailableError."""
+        status.last_seen_time.GetCurrentTime()
+        with broker_answers():
+            revision = await self._bucket.put(status.worker.name, status.SerializeToString())
+        self._live.put(status.worker.name, status, revision)
+
+    async def remove(self, name: str) -> None:
+        """Forgets a worker that said goodbye."""
+        with broker_answers():
+            try:
+                await self._bucket.purge(name)
+            except KeyNotFoundError:
+                return
+
+    def alive(self) -> list[v1.WorkerStatus]:
+        """Returns the workers that were heard of lately, by name."""
+        fresh = [entry for entry in self._live.entries.values() if self._fresh(entry)]
+        return sorted((entry.value for entry in fresh), key=lambda status: status.worker.name)
+
+    def find(self, name: str) -> v1.WorkerStatus | None:
+        """Returns a live worker."""
+        entry = self._live.entries.get(name)
+        return entry.value if entry and self._fresh(entry) else None
+
+    def get(self, name: str) -> v1.WorkerStatus:
+        """Returns a live worker. Raises NotFoundError."""
+        if (status := self.find(name)) is None:
+            raise NotFoundError(f"there is no worker {name!r}; `mistudio workers` shows who is attached")
+        return status
+
+    def serving(self, queue: str) -> list[v1.WorkerStatus]:
+        """Returns the live workers that serve a queue and take new jobs."""
+        return [status for status in self.alive() if not status.draining and serves(status, queue)]
+
+    def runs(self, worker: str, job_id: str, attempt: int) -> bool:
+        """Tells whether a live worker reports that it runs an attempt."""
+        status = self.find(worker)
+        return status is not None and any(
+            running.job_id == job_id and running.attempt == attempt for running in status.running
+        )
+
+    def _fresh(self, entry: Entry[v1.WorkerStatus]) -> bool:
+        return time.monotonic() - entry.received < self._lease
+
+
+def serves(status: v1.WorkerStatus, queue: str) -> bool:
+    """Tells whether a worker serves a queue."""
+    return any(served.queue == queue for served in status.worker.queues)
+
+
+def free_slots(status: v1.WorkerStatus, queue: str) -> int:
+    """Returns how many more jobs of a queue a worker could run now."""
+    slots = sum(served.slots for served in status.worker.queues if served.queue == queue)
+    return max(0, slots - sum(running.queue == queue for running in status.running))
