@@ -1,0 +1,104 @@
+"""Evaluation of an SAE on held-out tokens."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from mistudio_sae.evaluation.density import EDGES, DensityMeter
+from mistudio_sae.evaluation.inputs import check_finite, check_inputs
+from mistudio_sae.evaluation.language import LanguageMeter
+from mistudio_sae.evaluation.reconstruction import ReconstructionMeter
+from mistudio_sae.evaluation.report import EvaluationReport
+from mistudio_sae.models import HookPoint, LanguageModel, run_with_replacement
+from mistudio_sae.reporting import Reporter, Stopped, StopRequest
+from mistudio_sae.saes import Sae
+from mistudio_sae.tokens import TokensReader
+
+
+@torch.no_grad()
+def evaluate(
+    lm: LanguageModel,
+    tokens_reader: TokensReader,
+    split: str,
+    hook: HookPoint,
+    sae: Sae,
+    *,
+    max_tokens: int,
+    batch_blocks: int,
+    reporter: Reporter,
+) -> EvaluationReport:
+    """Measure an SAE over the first `max_tokens` tokens of a split (whole blocks, at least one).
+
+    Three forward passes a batch of `batch_blocks` blocks: clean, spliced, zero ablation. Special positions keep their
+    activation when splicing and count in no metric, as in SAELens. Sums are float64, so the batch size moves a metric
+    by rounding only. On FINISH the metrics cover what was read so far. Raises `Stopped` for other stop requests,
+    and the errors of `check_inputs`.
+    """
+    check_inputs(lm, tokens_reader, split, hook, sae)
+    meters = _Meters(lm, hook, sae)
+    blocks = tokens_reader.blocks(split)
+    context = tokens_reader.info.context_length
+    total = min(len(blocks), max(1, max_tokens // context))
+    for start in range(0, total, batch_blocks):
+        request = reporter.should_stop()
+        if request is StopRequest.FINISH and start > 0:
+            break
+        if request is not None and request is not StopRequest.FINISH:
+            raise Stopped(request)
+        ids = torch.from_numpy(blocks[start : min(start + batch_blocks, total)])
+        meters.add(ids.to(lm.device), tokens_reader.special_mask(ids).to(lm.device))
+        reporter.progress("evaluate", (start + len(ids)) * context, total * context, "tokens")
+    return meters.report()
+
+
+class _Meters:
+    """The meters of one evaluation, fed from the same forward passes."""
+
+    def __init__(self, lm: LanguageModel, hook: HookPoint, sae: Sae) -> None:
+        self._lm, self._hook, self._sae = lm, hook, sae
+        self._reconstruction = ReconstructionMeter(sae.config.d_in)
+        self._density = DensityMeter(sae.config.d_sae)
+        self._language = LanguageMeter()
+
+    def add(self, ids: Tensor, counted: Tensor) -> None:
+        """Run a batch, ids and counted [blocks, context]."""
+
+        def observe(x: Tensor) -> Tensor:
+            self._observe(x[counted].float())
+            return x
+
+        def splice(x: Tensor) -> Tensor:
+            x_hat = self._sae.decode(self._sae.encode(x.float())).to(x.dtype)
+            return torch.where(counted.unsqueeze(-1), x_hat, x)
+
+        clean = run_with_replacement(self._lm, ids, self._hook, observe)
+        spliced = run_with_replacement(self._lm, ids, self._hook, splice)
+        zero = run_with_replacement(self._lm, ids, self._hook, torch.zeros_like)
+        self._language.add(ids, counted, clean, spliced, zero)
+
+    def report(self) -> EvaluationReport:
+        """The metrics of everything added."""
+        fvu = self._reconstruction.fvu()
+        return EvaluationReport(
+            tokens=self._reconstruction.tokens,
+            l0=self._reconstruction.l0(),
+            fvu=fvu,
+            explained_variance=1 - fvu,
+            cosine_similarity=self._reconstruction.cosine_similarity(),
+            l2_ratio=self._reconstruction.l2_ratio(),
+            ce_clean=self._language.ce_clean(),
+            ce_spliced=self._language.ce_spliced(),
+            ce_zero=self._language.ce_zero(),
+            ce_recovered=self._language.ce_recovered(),
+            kl=self._language.kl(),
+            dead_fraction=self._density.dead_fraction(),
+            density_edges=EDGES,
+            density_counts=self._density.histogram(),
+        )
+
+    def _observe(self, x: Tensor) -> None:
+        f = self._sae.encode(x)
+        check_finite(f, self._hook)
+        self._reconstruction.add(x, self._sae.decode(f), f)
+        self._density.add(f)

@@ -1,0 +1,157 @@
+"""The SAELens layout: `cfg.json`, `sae_weights.safetensors` and, beside them, `sparsity.safetensors`.
+
+`sae_lens.SAE.load_from_disk` reads what `save_saelens` writes. Keys as sae-lens 6.54.12 writes them.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from mistudio_sae.errors import SaeFormatError
+from mistudio_sae.formats.files import assemble, check_shapes, integer, read_json, read_tensors, sae_config
+from mistudio_sae.formats.provenance import LoadedSae, SaeProvenance
+from mistudio_sae.formats.saelens_names import hook_point_name, saelens_hook_name
+from mistudio_sae.saes import Sae
+
+LAYOUT_VERSION = "6.54.12"
+CONFIG_FILE = "cfg.json"
+WEIGHTS_FILE = "sae_weights.safetensors"
+SPARSITY_FILE = "sparsity.safetensors"
+_OWN_CONFIG = "mistudio_config"
+_OWN_HOOK = "mistudio_hook_point"
+_ARCHITECTURES = ("standard", "topk")
+
+
+def save_saelens(folder: str | Path, sae: Sae, provenance: SaeProvenance, sparsity: Tensor | None = None) -> None:
+    """Write an SAE whose activation scale is folded in; sparsity is log10 firing frequency [d_sae].
+
+    Raises `SaeFormatError` when SAELens has no inference class for the architecture.
+    """
+    if sae.config.architecture not in _ARCHITECTURES:
+        raise SaeFormatError(f"SAELens has no {sae.config.architecture!r}; convert the SAE to one of {_ARCHITECTURES}.")
+    target = Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in sae.state_dict().items()}
+    save_file(weights, target / WEIGHTS_FILE)
+    (target / CONFIG_FILE).write_text(json.dumps(_config(sae, provenance), indent=2) + "\n", encoding="utf-8")
+    if sparsity is not None:
+        save_file({"sparsity": sparsity.detach().cpu().float().contiguous()}, target / SPARSITY_FILE)
+
+
+def load_saelens(folder: str | Path) -> LoadedSae:
+    """Read an SAE in this layout, from here or from SAELens, and give it our parameterisation.
+
+    What SAELens applies outside the weights is folded into them. Raises `SaeFormatError` when a file is missing or
+    damaged, keys or shapes are wrong, or the SAE needs something that folding cannot express.
+    """
+    path = Path(folder) / CONFIG_FILE
+    raw = read_json(path)
+    architecture = _architecture(raw, path)
+    d_in, d_sae = integer(raw, "d_in", path), integer(raw, "d_sae", path)
+    tensors = read_tensors(Path(folder) / WEIGHTS_FILE)
+    shapes = {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,)}
+    check_shapes(tensors, shapes, Path(folder) / WEIGHTS_FILE)
+    _fold(tensors, raw, architecture)
+    k = integer(_with_k(raw), "k", path) if architecture == "topk" else None
+    own = {**_own_config(raw), "architecture": architecture, "d_in": d_in, "d_sae": d_sae, "k": k}
+    config = sae_config(path, **own)
+    return LoadedSae(assemble(config, tensors), config, _provenance(raw), _sparsity(Path(folder), d_sae))
+
+
+def _config(sae: Sae, provenance: SaeProvenance) -> dict[str, Any]:
+    hook_name = saelens_hook_name(provenance.hook_point)
+    own = {_OWN_HOOK: provenance.hook_point, _OWN_CONFIG: asdict(sae.config)}
+    config = {
+        "d_in": sae.config.d_in,
+        "d_sae": sae.config.d_sae,
+        "dtype": "float32",
+        "device": "cpu",
+        "apply_b_dec_to_input": True,
+        "normalize_activations": "none",
+        "reshape_activations": "none",
+        "metadata": {
+            "sae_lens_version": LAYOUT_VERSION,
+            "model_name": provenance.model_name,
+            "hook_name": hook_name,
+            "context_size": provenance.context_size,
+            "prepend_bos": provenance.prepend_bos,
+            "dataset_path": provenance.dataset,
+            **own,
+        },
+        "architecture": sae.config.architecture,
+    }
+    if sae.config.architecture == "topk":
+        config |= {"k": sae.config.k, "rescale_acts_by_decoder_norm": False}
+    return config
+
+
+def _architecture(raw: dict[str, Any], path: Path) -> str:
+    """The architecture, after refusing what the weights alone cannot say."""
+    # Before version 6 the kind of a top-k SAE stood in its activation function.
+    old_kind = "topk" if raw.get("activation_fn_str", raw.get("activation_fn")) == "topk" else "standard"
+    architecture = str(raw.get("architecture", old_kind))
+    if architecture == "standard":
+        architecture = old_kind
+    if architecture not in _ARCHITECTURES:
+        raise SaeFormatError(f"{path}: architecture {architecture!r} cannot be read; choose one of {_ARCHITECTURES}.")
+    for field in ("normalize_activations", "reshape_activations"):
+        if raw.get(field, "none") not in ("none", None, False):
+            raise SaeFormatError(f"{path}: {field} is {raw[field]!r}; fold it into the weights before exporting.")
+    return architecture
+
+
+def _fold(tensors: dict[str, Tensor], raw: dict[str, Any], architecture: str) -> None:
+    """Rewrite weights for f = act((x - b_dec) W_enc + b_enc), whatever the options said."""
+    if not raw.get("apply_b_dec_to_input", True):
+        tensors["b_enc"] = tensors["b_enc"] + tensors["b_dec"] @ tensors["W_enc"]
+    if architecture == "topk" and raw.get("rescale_acts_by_decoder_norm", False):
+        norms = tensors["W_dec"].norm(dim=1).clamp(min=1e-8)
+        tensors["W_enc"] = tensors["W_enc"] * norms
+        tensors["b_enc"] = tensors["b_enc"] * norms
+        tensors["W_dec"] = tensors["W_dec"] / norms.unsqueeze(1)
+
+
+def _with_k(raw: dict[str, Any]) -> dict[str, Any]:
+    old = raw.get("activation_fn_kwargs")
+    return {**old, **raw} if isinstance(old, dict) else raw
+
+
+def _own_config(raw: dict[str, Any]) -> dict[str, Any]:
+    own = _metadata(raw).get(_OWN_CONFIG)
+    return dict(own) if isinstance(own, dict) else {}
+
+
+def _metadata(raw: dict[str, Any]) -> dict[str, Any]:
+    """The metadata, which stood at the top level before version 6."""
+    metadata = raw.get("metadata")
+    return {**raw, **metadata} if isinstance(metadata, dict) else raw
+
+
+def _provenance(raw: dict[str, Any]) -> SaeProvenance:
+    metadata = _metadata(raw)
+    return SaeProvenance(
+        model_name=str(metadata.get("model_name") or ""),
+        hook_point=str(metadata.get(_OWN_HOOK) or hook_point_name(str(metadata.get("hook_name") or ""))),
+        context_size=metadata.get("context_size"),
+        prepend_bos=metadata.get("prepend_bos"),
+        dataset=metadata.get("dataset_path"),
+    )
+
+
+def _sparsity(folder: Path, d_sae: int) -> Tensor | None:
+    path = folder / SPARSITY_FILE
+    if not path.exists():
+        return None
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise SaeFormatError(f"{path} is not a readable safetensors file ({error}); delete it.") from error
+    check_shapes(tensors, {"sparsity": (d_sae,)}, path)
+    return tensors["sparsity"].float()
