@@ -1,0 +1,49 @@
+"""What can be known to be wrong before the first forward pass."""
+
+from mistudio_sae.errors import ConfigError, TokensFormatError
+from mistudio_sae.models import LanguageModel, resolve
+from mistudio_sae.tokens import TokensInfo
+from mistudio_sae.training.plan import TrainingPlan
+
+
+def check_plan(plan: TrainingPlan) -> None:
+    """Raise ConfigError, HookPointError or TokensFormatError when the parts of a run do not fit together."""
+    check_tokens_fit_model(plan.lm, plan.tokens.info)
+    _check_hooks(plan)
+    plan.config.harvest_size(plan.tokens.info.context_length)
+    available = plan.tokens.info.split("train").tokens
+    if available < plan.config.batch_tokens:
+        raise ConfigError(
+            "batch_tokens",
+            f"one batch of {plan.config.batch_tokens} is more than the {available} tokens of the training split; "
+            "tokenize more text or lower it.",
+        )
+
+
+def check_tokens_fit_model(lm: LanguageModel, tokens: TokensInfo) -> None:
+    """Raise TokensFormatError when tokens were made with another tokenizer, or are longer than the model can read."""
+    known = {len(lm.tokenizer), lm.vocab_size}
+    if tokens.vocab_size not in known:
+        raise TokensFormatError(
+            f"the tokens were made by {tokens.tokenizer!r} with {tokens.vocab_size} ids, but this model has "
+            f"{lm.vocab_size} and its tokenizer {len(lm.tokenizer)}; tokenize with the tokenizer of this model."
+        )
+    if tokens.context_length > lm.context_length:
+        raise TokensFormatError(
+            f"blocks of {tokens.context_length} tokens are longer than the {lm.context_length} that this model reads; "
+            "tokenize with a shorter context length."
+        )
+
+
+def _check_hooks(plan: TrainingPlan) -> None:
+    lm, hooks = plan.lm, plan.hook_points
+    if not hooks or len({hook.name for hook in hooks}) < len(hooks):
+        raise ConfigError("hook_points", "give at least one hook point, and each only once.")
+    if not plan.saes:
+        raise ConfigError("saes", "give at least one SAE configuration.")
+    for hook in hooks:
+        resolve(lm, hook)
+        # The width of a raw module is known only once it has run; the trainee checks it then.
+        for sae in plan.saes if hook.kind != "module" else ():
+            if sae.d_in != lm.d_model:
+                raise ConfigError("d_in", f"is {sae.d_in} but {hook.name} is {lm.d_model} wide; set d_in to that.")

@@ -1,0 +1,130 @@
+"""One SAE in training: weights, optimizer, counters, and the step that moves them."""
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from mistudio_sae.activations import activation_scale, geometric_median
+from mistudio_sae.errors import ConfigError, DivergenceError
+from mistudio_sae.models import HookPoint
+from mistudio_sae.saes import Architecture, LossTerms, Sae, SaeConfig, build_sae
+from mistudio_sae.training.config import TrainingConfig
+from mistudio_sae.training.firing import FiringRecord
+from mistudio_sae.training.schedule import learning_rate_factor, sparsity_factor
+
+DEFAULT_LEARNING_RATES: dict[Architecture, float] = {"standard": 1e-3, "topk": 1e-3}
+_ADAM_EPSILON: dict[Architecture, float] = {"standard": 1e-8, "topk": 6.25e-10}
+_BETAS = (0.9, 0.999)
+
+
+class Trainee:
+    """Trains one SAE on the raw activations of one hook point, which it scales to E‖x‖ = √d_in itself."""
+
+    def __init__(self, hook: HookPoint, config: SaeConfig, run: TrainingConfig, sample: Tensor) -> None:
+        """Build the SAE; `sample` [n, d_in] are raw activations that decide the scale and where b_dec starts.
+
+        Raises ConfigError when the activations are not d_in wide.
+        """
+        if sample.shape[1] != config.d_in:
+            raise ConfigError("d_in", f"is {config.d_in} but {hook.name} is {sample.shape[1]} wide; set d_in to that.")
+        self.hook, self.config, self._run = hook, config, run
+        self.scale = activation_scale(sample)
+        # Every SAE of a run starts from the same seed, so that a sweep compares settings and not luck.
+        self.sae: Sae = build_sae(config, torch.Generator().manual_seed(run.seed)).to(sample.device)
+        self._place_b_dec(self.scale * sample.float())
+        self.optimizer = self._adam()
+        # A window longer than a short run would never call a latent dead, and AuxK would never act.
+        window = max(run.batch_tokens, run.total_tokens // 10)
+        self.firing = FiringRecord(
+            config.d_sae,
+            dead_window=min(config.dead_window_tokens, window),
+            frequency_window=window,
+            device=sample.device,
+        )
+
+    def step(self, raw: Tensor, step: int, *, measure: bool) -> dict[str, float]:
+        """Take one optimizer step on raw activations [B, d_in]; returns its metrics if asked to `measure`.
+
+        Raises DivergenceError when loss or gradient is not finite, before the weights are touched.
+        """
+        x = raw.float() * self.scale
+        dead = self.firing.dead_mask()
+        terms = self.sae.training_loss(x, dead, sparsity_factor(step, self._run))
+        # Divided by the width, so that clipping at 1 acts on outliers only, whatever the model.
+        (terms.loss / self.config.d_in).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        self.sae.after_backward()
+        norm = torch.nn.utils.clip_grad_norm_(self.sae.parameters(), self._run.gradient_clip)
+        if not torch.isfinite(terms.loss.detach() + norm):
+            raise self._diverged(step)
+        rate = self._peak_rate() * learning_rate_factor(step, self._run)
+        self._update(rate)
+        self.firing.update(terms.fired, len(x))
+        return self._measure(x, terms, dead, norm, rate) if measure else {}
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return weights, optimizer, counters and scale as tensors (not copies)."""
+        state = {f"sae.{name}": value.detach() for name, value in self.sae.named_parameters()}
+        for name, parameter in self.sae.named_parameters():
+            for key, value in self.optimizer.state[parameter].items():
+                state[f"optimizer.{name}.{key}"] = value
+        state |= {f"firing.{name}": value for name, value in self.firing.state_dict().items()}
+        return {**state, "scale": torch.tensor(self.scale, dtype=torch.float64)}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Continue where the trainee that gave `state` was."""
+        for name, parameter in self.sae.named_parameters():
+            parameter.copy_(state[f"sae.{name}"])
+            prefix = f"optimizer.{name}."
+            moments = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+            self.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in moments.items()}
+        self.firing.load_state_dict(
+            {key.removeprefix("firing."): v for key, v in state.items() if key.startswith("firing.")}
+        )
+        self.scale = float(state["scale"])
+
+    def _place_b_dec(self, x: Tensor) -> None:
+        if self.config.b_dec_init != "zero":
+            centre = geometric_median(x) if self.config.b_dec_init == "geometric_median" else x.mean(0)
+            self.sae.b_dec.data.copy_(centre)
+
+    def _adam(self) -> torch.optim.Adam:
+        epsilon = _ADAM_EPSILON[self.config.architecture]
+        return torch.optim.Adam(self.sae.parameters(), lr=self._peak_rate(), betas=_BETAS, eps=epsilon, fused=True)
+
+    def _peak_rate(self) -> float:
+        default = DEFAULT_LEARNING_RATES[self.config.architecture]
+        return self.config.learning_rate or self._run.learning_rate or default
+
+    def _update(self, rate: float) -> None:
+        self.optimizer.param_groups[0]["lr"] = rate
+        self.optimizer.step()
+        self.optimizer.zero_grad()
+        self.sae.after_step()
+
+    def _measure(
+        self, x: Tensor, terms: LossTerms, dead: Tensor, gradient_norm: Tensor, rate: float
+    ) -> dict[str, float]:
+        total_variance = (x - x.mean(0)).square().sum() / len(x)
+        fvu = float(terms.reconstruction / total_variance)
+        return {
+            "loss": float(terms.loss.detach()),
+            "reconstruction_loss": float(terms.reconstruction),
+            "sparsity_loss": float(terms.sparsity),
+            "auxiliary_loss": float(terms.auxiliary),
+            "l0": float(terms.fired.sum()) / len(x),
+            "fvu": fvu,
+            "explained_variance": 1 - fvu,
+            "dead_fraction": float(dead.float().mean()),
+            "gradient_norm": float(gradient_norm),
+            "learning_rate": rate,
+        }
+
+    def _diverged(self, step: int) -> DivergenceError:
+        return DivergenceError(
+            self.hook.name,
+            self.config.describe(),
+            f"the loss or its gradient stopped being finite at step {step}; lower the learning rate "
+            f"(now {self._peak_rate():g}).",
+        )
