@@ -1,0 +1,349 @@
+"""The stack of one machine with a real broker and real processes: start, crash, stop, and what is left."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import json
+import os
+import signal
+import socket
+import stat
+import sys
+import termios
+from pathlib import Path
+from typing import Any, Self
+
+import psutil
+import pytest
+from mistudio_runtime.broker.discovery import discover_broker
+from mistudio_runtime.queues import load_queues
+from mistudio_runtime.stack.plan import PlanError, StackPlan, WorkerPlan, parse_scale, plan_stack
+from mistudio_runtime.stack.record import StackRecord, discover_token, read_stack, stack_path
+from support.children import GATEWAY, PATIENT, STUBBORN, python
+from support.waiting import eventually
+
+DRIVER = """
+import asyncio, json, sys
+from mistudio_runtime.settings import Settings
+from mistudio_runtime.stack.console import Console
+from mistudio_runtime.stack.plan import StackPlan, WorkerPlan
+from mistudio_runtime.stack.run import run_stack
+
+class Worker(WorkerPlan):
+    command = property(lambda self: tuple(json.loads(sys.argv[1])[self.name]))
+
+commands = json.loads(sys.argv[1])
+gateway = tuple(commands.pop("gateway"))
+plan = StackPlan("full", tuple(Worker(name, (name,)) for name in commands), ("training", "extraction"), gateway)
+sys.exit(asyncio.run(run_stack(Settings.load(), plan, Console(list(commands), pretty=False))))
+"""
+
+
+class Run:
+    """A supervisor in a process of its own, as `mistudio up` starts it."""
+
+    def __init__(self, home: Path, *, listen: str = "127.0.0.1:0", **programs: str) -> None:
+        self.home = home
+        commands = {"gateway": python(GATEWAY), **{name: python(program) for name, program in programs.items()}}
+        self._command = (sys.executable, "-c", DRIVER, json.dumps(commands))
+        self._environment = {
+            **os.environ,
+            "MISTUDIO_HOME": str(home),
+            "MISTUDIO_LISTEN": listen,
+            "MISTUDIO_STOP_GRACE_SECONDS": "1",
+        }
+        self.lines: list[str] = []
+        self._options: dict[str, Any] = {}
+
+    def on(self, **options: Any) -> Self:
+        """Sets options of the process that the supervisor runs in."""
+        self._options = options
+        return self
+
+    async def __aenter__(self) -> Self:
+        self.process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=self._environment,
+            **self._options,
+        )
+        self._reader = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        if self.process.returncode is None:
+            self.process.kill()
+        await self.ended()
+        await eventually(lambda: not self.left(), what="all processes gone")
+
+    async def _read(self) -> None:
+        assert self.process.stdout is not None
+        async for line in self.process.stdout:
+            self.lines.append(line.decode().rstrip())
+
+    async def said(self, text: str) -> str:
+        def found() -> str:
+            assert self.process.returncode is None, "\n".join(self.lines)
+            return next((line for line in self.lines if text in line), "")
+
+        return await eventually(found, what=text)
+
+    async def ready(self) -> StackRecord:
+        await self.said("ready: ")
+        record = read_stack(self.home)
+        assert record is not None
+        assert record.ready
+        return record
+
+    async def ended(self) -> int:
+        code = await self.process.wait()
+        await self._reader
+        return code
+
+    def signal(self, number: signal.Signals) -> None:
+        self.process.send_signal(number)
+
+    def left(self) -> list[psutil.Process]:
+        """What still runs on behalf of this home: each such process has it in its environment."""
+        return [process for process in psutil.process_iter() if self._belongs(process)]
+
+    def _belongs(self, process: psutil.Process) -> bool:
+        try:
+            ours = process.environ().get("MISTUDIO_HOME") == str(self.home)
+            return ours and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.Error:
+            return False
+
+
+def _pid(record: StackRecord, name: str) -> int:
+    pid = next(process.pid for process in record.processes if process.name == name)
+    assert pid is not None
+    return pid
+
+
+def _index(lines: list[str], text: str) -> int:
+    return next(number for number, line in enumerate(lines) if text in line)
+
+
+async def test_it_starts_everything_says_so_and_ends_in_order(home: Path) -> None:
+    async with Run(home, trainer=PATIENT, extractor=PATIENT) as run:
+        record = await run.ready()
+        assert [process.name for process in record.processes] == ["broker", "gateway", "trainer", "extractor"]
+        assert record.pid == run.process.pid
+        assert discover_broker(home) == record.nats_url
+        assert discover_token(home)
+        assert stat.S_IMODE(stack_path(home).stat().st_mode) == 0o600
+        await run.said("trainer   | up")
+        ready = await run.said("ready: ")
+        assert f"gateway {record.gateway}, profile full, queues training, extraction" in ready
+        run.signal(signal.SIGTERM)
+        assert await run.ended() == 0
+        assert not run.left()
+    assert _index(run.lines, "trainer   | drained") < _index(run.lines, "gateway   | closed")
+    assert (home / "logs" / "trainer.log").read_text() == "up\ndrained\n"
+    assert not stack_path(home).exists()
+    assert discover_broker(home) is None
+
+
+async def test_ctrl_c_in_a_terminal_reaches_the_supervisor_only(home: Path) -> None:
+    ours, theirs = os.openpty()
+
+    def take_terminal() -> None:
+        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
+
+    try:
+        async with Run(home, trainer=PATIENT).on(stdin=theirs, start_new_session=True, preexec_fn=take_terminal) as run:
+            await run.ready()
+            await run.said("| up")
+            os.write(ours, b"\x03")
+            assert await run.ended() == 0
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert any("trainer  | drained" in line for line in run.lines)
+    assert not any("KeyboardInterrupt" in line for line in run.lines)
+
+
+async def test_a_second_ctrl_c_kills(home: Path) -> None:
+    async with Run(home, trainer=STUBBORN) as run:
+        await run.ready()
+        await run.said("| up")
+        run.signal(signal.SIGINT)
+        await run.said("stopping")
+        run.signal(signal.SIGINT)
+        assert await run.ended() == 130
+        assert not run.left()
+        assert not any("did not end within" in line for line in run.lines)
+
+
+async def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace(home: Path) -> None:
+    async with Run(home, trainer=STUBBORN) as run:
+        await run.ready()
+        await run.said("| up")
+        run.signal(signal.SIGTERM)
+        await run.said("trainer did not end within 6 s and is killed")
+        assert await run.ended() == 0
+
+
+async def test_kill_9_of_the_supervisor_leaves_no_process_and_a_new_one_starts(home: Path) -> None:
+    async with Run(home, trainer=PATIENT, extractor=STUBBORN) as run:
+        record = await run.ready()
+        await run.said("trainer   | up")
+        await run.said("extractor | up")
+        run.process.kill()
+        await run.ended()
+        assert read_stack(home) is None  # though the file is still there
+        assert stack_path(home).exists()
+        assert discover_broker(home) is None
+        assert discover_token(home) is None
+        async with Run(home, trainer=PATIENT) as second:
+            await second.said("processes of a killed stack")
+            again = await second.ready()
+            assert not [process for process in record.processes if process.pid and psutil.pid_exists(process.pid)]
+            second.signal(signal.SIGTERM)
+            assert await second.ended() == 0
+    assert again.nats_url == record.nats_url
+    assert "drained" in (home / "logs" / "trainer.log.1").read_text()
+
+
+@pytest.mark.parametrize("name", ["trainer", "gateway", "broker"])
+async def test_a_process_that_is_killed_is_started_again(home: Path, name: str) -> None:
+    async with Run(home, trainer=PATIENT) as run:
+        before = _pid(await run.ready(), name)
+        os.kill(before, signal.SIGKILL)
+        await run.said(f"{name} was ended by SIGKILL; it is started again in")
+
+        def restarted() -> bool:
+            record = read_stack(home)
+            return record is not None and _pid(record, name) != before
+
+        await eventually(restarted)
+        run.signal(signal.SIGTERM)
+        assert await run.ended() == 0
+
+
+async def test_a_process_that_keeps_failing_is_started_less_and_less_often(home: Path) -> None:
+    async with Run(home, trainer="raise SystemExit('no GPU')") as run:
+        await run.said("trainer ended with exit code 1; it is started again in 0.5 s")
+        await run.said("trainer ended with exit code 1; it is started again in 1 s")
+        await run.said("| no GPU")
+        run.signal(signal.SIGTERM)  # in the middle of the wait
+        assert await run.ended() == 0
+
+
+async def test_a_gateway_that_cannot_start_ends_the_start(home: Path) -> None:
+    async with Run(home, trainer=PATIENT) as run:
+        pass
+    commands = {"gateway": python("raise SystemExit('bad settings')"), "trainer": python(PATIENT)}
+    run._command = (*run._command[:-1], json.dumps(commands))
+    async with run:
+        assert await run.ended() == 1
+        assert not run.left()
+        assert any("gateway ended with exit code 1 before it was ready" in line for line in run.lines)
+        assert not (home / "logs" / "trainer.log").exists()
+
+
+async def test_a_stop_during_the_start_is_obeyed(home: Path) -> None:
+    async with Run(home, trainer=PATIENT) as run:
+        pass
+    run._command = (*run._command[:-1], json.dumps({"gateway": python(PATIENT)}))
+    async with run:
+        await run.said("| up")  # the gateway runs, and never serves
+        run.signal(signal.SIGINT)
+        assert await run.ended() == 0
+        assert not run.left()
+
+
+async def test_a_second_start_says_what_runs(home: Path) -> None:
+    async with Run(home, trainer=PATIENT) as run:
+        record = await run.ready()
+        async with Run(home, trainer=PATIENT) as second:
+            assert await second.process.wait() == 1
+            await second._reader
+            (line,) = second.lines
+            assert f"a stack already runs in {home}" in line
+            assert f"profile full at {record.gateway}, pid {record.pid}" in line
+            run.signal(signal.SIGTERM)
+            assert await run.ended() == 0
+
+
+async def test_a_taken_port_is_refused_at_once(home: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        listen = f"127.0.0.1:{taken.getsockname()[1]}"
+        async with Run(home, listen=listen, trainer=PATIENT) as run:
+            assert await run.ended() == 1
+    (line,) = run.lines
+    assert f"{listen} is already taken by process {os.getpid()}" in line
+    assert "MISTUDIO_LISTEN" in line
+    assert not (home / "broker").exists()
+
+
+async def test_logs_are_rotated_at_start_and_three_are_kept(home: Path) -> None:
+    logs = home / "logs"
+    logs.mkdir(parents=True)
+    for name in ("trainer.log", "trainer.log.1", "trainer.log.2", "trainer.log.3"):
+        (logs / name).write_text(name)
+    async with Run(home, trainer=PATIENT) as run:
+        await run.ready()
+        run.signal(signal.SIGTERM)
+        assert await run.ended() == 0
+    assert [(logs / f"trainer.log.{n}").read_text() for n in (1, 2, 3)] == [
+        "trainer.log",
+        "trainer.log.1",
+        "trainer.log.2",
+    ]
+    assert not (logs / "trainer.log.4").exists()
+
+
+@pytest.mark.parametrize(
+    ("profile", "names", "queues"),
+    [
+        ("minimal", ["worker"], 6),
+        ("full", ["curator", "ingest", "trainer", "extractor"], 6),
+        ("datasets", ["ingest", "curator"], 4),
+        ("training", ["trainer", "extractor"], 2),
+    ],
+)
+def test_profiles_come_from_the_queue_table(profile: str, names: list[str], queues: int) -> None:
+    plan = plan_stack(load_queues(), profile, {})
+    assert [worker.name for worker in plan.workers] == names
+    assert len(plan.queues) == queues
+    assert isinstance(plan, StackPlan)
+
+
+def test_one_service_has_its_own_command_and_several_share_one() -> None:
+    assert WorkerPlan("trainer", ("trainer",)).command[1:] == ("-m", "mistudio_trainer")
+    both = WorkerPlan("worker", ("trainer", "ingest")).command
+    assert both[1:] == ("-m", "mistudio_runtime.worker", "--services", "trainer,ingest")
+
+
+def test_a_worker_is_scaled_by_name() -> None:
+    plan = plan_stack(load_queues(), "training", parse_scale(["trainer=2"]))
+    assert [worker.name for worker in plan.workers] == ["trainer-1", "trainer-2", "extractor"]
+
+
+@pytest.mark.parametrize(
+    ("profile", "scale", "message"),
+    [
+        ("nope", [], "choose one of minimal, full, datasets, training"),
+        ("minimal", ["trainer=2"], "it has worker"),
+        ("full", ["trainer=0"], "at least 1"),
+        ("full", ["trainer"], "write it as trainer=2"),
+    ],
+)
+def test_a_wrong_profile_or_scale_says_what_there_is(profile: str, scale: list[str], message: str) -> None:
+    with pytest.raises(PlanError, match=message):
+        plan_stack(load_queues(), profile, parse_scale(scale))
+
+
+async def test_bad_arguments_and_settings_are_one_readable_error(home: Path) -> None:
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "mistudio_runtime.stack", "--profile", "nope", stderr=asyncio.subprocess.PIPE
+    )
+    _, complaint = await process.communicate()
+    assert process.returncode == 2
+    assert (
+        complaint.decode() == "mistudio: there is no profile 'nope'; choose one of minimal, full, datasets, training\n"
+    )

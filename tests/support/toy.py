@@ -1,0 +1,91 @@
+"""A worker whose jobs do what the test says: real processes, real broker, no science.
+
+It is the service `trainer` (train_sae in a process) and `curator` (collect_garbage in a thread). What a train_sae
+does is named in the first hook point.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from pathlib import Path
+
+import mistudio.v1 as v1
+from mistudio_runtime.jobs import Handler, JobContext, PermanentFailure, Service, TransientFailure
+from mistudio_runtime.process import run_until_signalled
+from mistudio_runtime.queues import load_queues
+from mistudio_runtime.settings import Settings
+from mistudio_runtime.telemetry.logging import configure_logging
+from mistudio_runtime.worker.options import parse_options
+from mistudio_runtime.worker.worker import Worker
+
+STEP_SECONDS = 0.02
+
+
+def train(spec: v1.TrainSae, context: JobContext) -> list[str]:
+    """Obeys the first hook point: "count", "stubborn", "die_once", "permanent", "transient_once", "greedy", "crash"."""
+    what = spec.hook_points[0]
+    if what == "permanent":
+        raise PermanentFailure("the toy never works; change the hook point", reason="TOY")
+    if what == "crash":
+        raise KeyError("a secret text")
+    if what == "transient_once" and context.attempt == 1:
+        raise TransientFailure("the toy works the second time")
+    if what == "die_once" and context.attempt == 1:
+        os.kill(os.getpid(), signal.SIGKILL)
+    if what == "greedy":
+        hoard = bytearray(600_000_000)
+        hoard[:: 4096] = b"x" * len(hoard[:: 4096])
+    _count(spec, context, stubborn=what == "stubborn")
+    with context.draft("sae", parents=[], parameters={}) as draft:
+        (draft.path / "result.txt").write_text(f"attempt {context.attempt}")
+        return [draft.commit()]
+
+
+def _count(spec: v1.TrainSae, context: JobContext, *, stubborn: bool) -> None:
+    """Counts to total_tokens, continuing where the attempt before was stopped."""
+    cursor = context.scratch / "cursor"
+    start = int(cursor.read_text()) if cursor.exists() else 0
+    context.log("info", f"starts at {start}")
+    context.stages({"count": 1})
+    for done in range(start, spec.total_tokens):
+        if not stubborn:
+            cursor.write_text(str(done))
+            context.raise_if_stopped()
+        context.progress("count", done, spec.total_tokens, "steps")
+        context.metric("number", float(done), step=done)
+        time.sleep(STEP_SECONDS)
+
+
+def collect(spec: v1.CollectGarbage, context: JobContext) -> list[str]:
+    """Does nothing, quickly."""
+    context.progress("collect", 1, 1, "files")
+    return []
+
+
+SERVICES = (
+    Service("trainer", (Handler("train_sae", "support.toy:train"),)),
+    Service(
+        "curator",
+        (
+            Handler("collect_garbage", "support.toy:collect", isolation="inline"),
+            Handler("update_metadata", "support.toy:collect", isolation="inline"),
+        ),
+    ),
+)
+
+
+def main() -> None:
+    """Runs the worker until it is signalled."""
+    settings = Settings.load()
+    configure_logging(settings, "toy")
+    table = load_queues()
+    options = parse_options(("trainer", "curator"), table, settings.host, os.sys.argv[1:])  # type: ignore[attr-defined]
+    worker = Worker(settings, table, SERVICES, options)
+    run_until_signalled(lambda stop: worker.run(settings.nats_url, stop))
+
+
+if __name__ == "__main__":
+    sys_path = Path(__file__).resolve().parent.parent
+    main()
