@@ -1,0 +1,1 @@
+"""The trainer service: trains sparse autoencoders and tells what it measured."""

@@ -1,0 +1,57 @@
+"""Finds the metrics of a training job: in its log while it runs, in its artifacts afterwards."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from collections.abc import Set as AbstractSet
+from itertools import count
+from pathlib import Path
+
+from mistudio.v1 import MetricPoint
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.errors import InvalidRequestError, NotFoundError, Violation
+
+from mistudio_trainer.metrics_log import LOG_NAME, read_log
+from mistudio_trainer.metrics_table import TABLE_NAME, read_table
+
+_JOB_ID = re.compile(r"(job-)?[a-z0-9]+")
+
+
+class MetricsReader:
+    """Reads from the scratch folders of running jobs and from the store."""
+
+    def __init__(self, store: ArtifactStore, scratch: Path) -> None:
+        """Takes the store and the folder that holds a scratch folder for each job."""
+        self._store = store
+        self._scratch = scratch
+
+    def read(self, job_id: str, names: AbstractSet[str], after_step: int | None) -> list[MetricPoint]:
+        """Returns a job's points by step: only `names` unless empty, only steps above `after_step` unless None.
+
+        Raises InvalidRequestError for what cannot be a job's id, NotFoundError if the job has measured nothing.
+        """
+        if not _JOB_ID.fullmatch(job_id):
+            raise InvalidRequestError([Violation("job_id", "give the id of a job, e.g. job-0123456789ab")])
+        return [
+            point
+            for point in self._all(job_id)
+            if (not names or point.name in names) and (after_step is None or point.step > after_step)
+        ]
+
+    def _all(self, job_id: str) -> list[MetricPoint]:
+        try:
+            return read_log(self._scratch / job_id / LOG_NAME)
+        except FileNotFoundError:
+            # It has not begun, or it has succeeded: then the scratch folder went after the artifacts had come.
+            points = [point for table in self._tables(job_id) for point in read_table(table)]
+        if not points:
+            raise NotFoundError(f"there are no metrics of {job_id!r}; it has not begun, or it is no training job")
+        return sorted(points, key=lambda point: point.step)
+
+    def _tables(self, job_id: str) -> Iterator[Path]:
+        for index in count():
+            artifact_id = f"sae-{job_id.removeprefix('job-')}-{index}"
+            if not self._store.exists(artifact_id):
+                return
+            yield self._store.path(artifact_id) / TABLE_NAME

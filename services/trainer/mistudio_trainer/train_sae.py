@@ -1,0 +1,71 @@
+"""The job kind train_sae: sparse autoencoders on the activations of a model."""
+
+from __future__ import annotations
+
+from google.protobuf.json_format import MessageToDict
+from mistudio.v1 import TrainSae
+from mistudio_runtime.jobs import JobContext, JobStoppedError, PermanentFailure, Stop
+from mistudio_runtime.jobs.inputs import check_tokenizer, input_artifact
+from mistudio_sae.devices import choose_device, use_available_cores
+from mistudio_sae.models import LanguageModel, load_model
+from mistudio_sae.tokens import TokensReader
+from mistudio_sae.training import TrainedSae, train
+
+from mistudio_trainer.activation_width import activation_width
+from mistudio_trainer.metrics_log import MetricsLog, read_log
+from mistudio_trainer.plan import TrainingPlan, hook_points, make_plan
+from mistudio_trainer.sae_artifact import SaeOrigin, commit_sae
+from mistudio_trainer.scratch_folder import ScratchFolder
+from mistudio_trainer.training_reporter import TrainingReporter, obeying_stops
+
+_DTYPES = ("float32", "bfloat16")
+
+
+def run(spec: TrainSae, context: JobContext) -> list[str]:
+    """Trains every SAE on every hook point; returns the ids of the SAE artifacts, hook point by hook point.
+
+    Continues from the newest checkpoint of an earlier attempt with the same spec, to the same weights as without the
+    interruption. Raises PermanentFailure or a ScienceError for what no other attempt can mend, JobStoppedError when
+    asked to stop.
+    """
+    context.stages({"load": 1, "harvest": 1, "train": 20, "evaluate": 3, "save": 1})
+    dtype, device, hooks = _dtype(spec), choose_device(spec.device), hook_points(spec)
+    model = input_artifact(context.store, spec.model, "model", "model")
+    packed = input_artifact(context.store, spec.tokens, "tokens", "tokens")
+    check_tokenizer(context.store, packed, model)
+    cores = use_available_cores()
+    context.progress("load", 0, 1, "models")
+    lm = load_model(context.store.path(model.id), dtype=dtype, device=device)
+    tokens = TokensReader.open(context.store.path(packed.id))
+    plan = make_plan(spec, d_in=activation_width(lm, tokens, hooks), context_length=tokens.info.context_length)
+    context.progress("load", 1, 1, "models")
+    context.log("info", f"training {plan.outputs} SAE(s) on {device} with {cores} processor core(s)")
+    scratch = ScratchFolder(context.scratch, spec)
+    trained = _train(lm, tokens, plan, scratch, context)
+    if context.stop_requested() is Stop.CANCEL:
+        # The last moment for it. A pause or a drain comes too late: what is left takes less time than resuming would.
+        raise JobStoppedError(Stop.CANCEL)
+    parameters = MessageToDict(spec, preserving_proto_field_name=True)
+    origin = SaeOrigin(model, packed, tokens.info, read_log(scratch.metrics), parameters)
+    return [_commit(context, index, plan, trained, origin) for index in range(plan.outputs)]
+
+
+def _dtype(spec: TrainSae) -> str:
+    dtype = spec.dtype or _DTYPES[0]
+    if dtype not in _DTYPES:
+        raise PermanentFailure(f"dtype: {dtype!r} is unknown; choose {' or '.join(_DTYPES)}")
+    return dtype
+
+
+def _train(
+    lm: LanguageModel, tokens: TokensReader, plan: TrainingPlan, scratch: ScratchFolder, context: JobContext
+) -> list[TrainedSae]:
+    with MetricsLog(scratch.metrics) as log, obeying_stops():
+        reporter = TrainingReporter(context, plan.names, plan.outputs, log.append)
+        return train(lm, tokens, plan.hooks, plan.saes, plan.config, scratch.checkpoints, reporter)
+
+
+def _commit(context: JobContext, index: int, plan: TrainingPlan, trained: list[TrainedSae], origin: SaeOrigin) -> str:
+    artifact_id = commit_sae(context, index, plan.names[index % len(plan.names)], trained[index], origin)
+    context.progress("save", index + 1, plan.outputs, "SAEs")
+    return artifact_id
