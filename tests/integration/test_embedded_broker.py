@@ -49,6 +49,10 @@ async def _owner(home: Path) -> tuple[asyncio.subprocess.Process, int]:
     return owner, int(await owner.stdout.readline())
 
 
+def _files(folder: Path) -> list[Path]:
+    return list(folder.iterdir())
+
+
 def _gone(pid: int) -> bool:
     return not psutil.pid_exists(pid)
 
@@ -203,3 +207,11 @@ async def test_a_missing_binary_says_what_to_install(monkeypatch: pytest.MonkeyP
         find_nats_server()
     (tmp_path / "nats-server").touch(mode=0o755)
     assert find_nats_server() == tmp_path / "nats-server"
+
+
+async def test_a_home_may_have_any_name(tmp_path: Path) -> None:
+    home = tmp_path / 'a "home" of $mine, ünd #more'
+    async with EmbeddedBroker(home) as broker:
+        connection = await nats.connect(broker.url)
+        await connection.close()
+    assert {file.name for file in _files(home / "broker")} >= {"jetstream", "nats.conf"}

@@ -17,8 +17,6 @@ from typing import Any, Self
 import psutil
 import pytest
 from mistudio_runtime.broker.discovery import discover_broker
-from mistudio_runtime.queues import load_queues
-from mistudio_runtime.stack.plan import PlanError, StackPlan, WorkerPlan, parse_scale, plan_stack
 from mistudio_runtime.stack.record import StackRecord, discover_token, read_stack, stack_path
 from support.children import GATEWAY, PATIENT, STUBBORN, python
 from support.waiting import eventually
@@ -297,47 +295,6 @@ async def test_logs_are_rotated_at_start_and_three_are_kept(home: Path) -> None:
     assert not (logs / "trainer.log.4").exists()
 
 
-@pytest.mark.parametrize(
-    ("profile", "names", "queues"),
-    [
-        ("minimal", ["worker"], 6),
-        ("full", ["curator", "ingest", "trainer", "extractor"], 6),
-        ("datasets", ["ingest", "curator"], 4),
-        ("training", ["trainer", "extractor"], 2),
-    ],
-)
-def test_profiles_come_from_the_queue_table(profile: str, names: list[str], queues: int) -> None:
-    plan = plan_stack(load_queues(), profile, {})
-    assert [worker.name for worker in plan.workers] == names
-    assert len(plan.queues) == queues
-    assert isinstance(plan, StackPlan)
-
-
-def test_one_service_has_its_own_command_and_several_share_one() -> None:
-    assert WorkerPlan("trainer", ("trainer",)).command[1:] == ("-m", "mistudio_trainer")
-    both = WorkerPlan("worker", ("trainer", "ingest")).command
-    assert both[1:] == ("-m", "mistudio_runtime.worker", "--services", "trainer,ingest")
-
-
-def test_a_worker_is_scaled_by_name() -> None:
-    plan = plan_stack(load_queues(), "training", parse_scale(["trainer=2"]))
-    assert [worker.name for worker in plan.workers] == ["trainer-1", "trainer-2", "extractor"]
-
-
-@pytest.mark.parametrize(
-    ("profile", "scale", "message"),
-    [
-        ("nope", [], "choose one of minimal, full, datasets, training"),
-        ("minimal", ["trainer=2"], "it has worker"),
-        ("full", ["trainer=0"], "at least 1"),
-        ("full", ["trainer"], "write it as trainer=2"),
-    ],
-)
-def test_a_wrong_profile_or_scale_says_what_there_is(profile: str, scale: list[str], message: str) -> None:
-    with pytest.raises(PlanError, match=message):
-        plan_stack(load_queues(), profile, parse_scale(scale))
-
-
 async def test_bad_arguments_and_settings_are_one_readable_error(home: Path) -> None:
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "mistudio_runtime.stack", "--profile", "nope", stderr=asyncio.subprocess.PIPE
@@ -347,3 +304,25 @@ async def test_bad_arguments_and_settings_are_one_readable_error(home: Path) -> 
     assert (
         complaint.decode() == "mistudio: there is no profile 'nope'; choose one of minimal, full, datasets, training\n"
     )
+
+
+async def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
+    home = tmp_path / "file"
+    home.touch()
+    async with Run(home, trainer=PATIENT) as run:
+        assert await run.ended() == 1
+    (line,) = run.lines
+    assert "Not a directory" in line
+
+
+async def test_nohup_is_respected(home: Path) -> None:
+    def ignore() -> None:
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+
+    async with Run(home, trainer=PATIENT).on(preexec_fn=ignore) as run:
+        await run.ready()
+        await run.said("| up")
+        run.signal(signal.SIGHUP)
+        run.signal(signal.SIGTERM)
+        assert await run.ended() == 0
+    assert not any("killing" in line for line in run.lines)

@@ -22,6 +22,7 @@ from mistudio_runtime.broker.discovery import (
 )
 from mistudio_runtime.broker.identity import BrokerIdentity
 from mistudio_runtime.processes.lock import FileLock, LockHeldError
+from mistudio_runtime.processes.logged import LoggedEvents
 from mistudio_runtime.processes.spec import Backoff, ProcessListener, ProcessSpec, ProcessStartError
 from mistudio_runtime.processes.supervised import SupervisedProcess
 from mistudio_runtime.settings import Settings
@@ -45,10 +46,10 @@ class EmbeddedBroker(ProcessListener):
     """
 
     def __init__(self, home: Path, *, listener: ProcessListener | None = None) -> None:
-        """Takes the home and who hears of the server's lines and restarts."""
+        """Takes the home and who hears of the server's lines and restarts (default: the log, of restarts)."""
         self._home = home
         self._folder = home / "broker"
-        self._listener = listener or ProcessListener()
+        self._listener = listener or LoggedEvents()
         self._ready = asyncio.Event()
         self._port = 0
         self._identity: BrokerIdentity | None = None

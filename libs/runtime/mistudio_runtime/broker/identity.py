@@ -45,7 +45,7 @@ class BrokerIdentity:
     def _configuration(self, folder: Path) -> str:
         # sync_interval: without it a power failure loses what was acknowledged in the last two minutes.
         return f"""\
-server_name: {json.dumps(f"mistudio-{socket.gethostname()}")}
+server_name: mistudio
 listen: "127.0.0.1:{self.port}"
 max_payload: {MAX_PAYLOAD_BYTES}
 jetstream {{

@@ -35,16 +35,10 @@ class GuardedProcess:
     @classmethod
     async def launch(cls, spec: ProcessSpec, on_line: Callable[[str], None]) -> Self:
         """Starts a process; `on_line` is called with each line of its output. Raises ProcessStartError."""
-        spec.log.parent.mkdir(parents=True, exist_ok=True)
-        guard = await asyncio.create_subprocess_exec(
-            *_guard_command(spec),
-            stdin=asyncio.subprocess.PIPE,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            start_new_session=True,
-            pass_fds=spec.pass_fds,
-            env={**os.environ, **spec.env},
-        )
+        try:
+            guard = await _start_guard(spec)
+        except OSError as error:
+            raise ProcessStartError(f"{spec.name} cannot be started: {error}") from error
         assert guard.stdin is not None
         assert guard.stderr is not None
         try:
@@ -115,6 +109,16 @@ class GuardedProcess:
             yield pending.decode(errors="replace")
 
 
-def _guard_command(spec: ProcessSpec) -> tuple[str, ...]:
+async def _start_guard(spec: ProcessSpec) -> asyncio.subprocess.Process:
+    spec.log.parent.mkdir(parents=True, exist_ok=True)
     fds = ",".join(str(fd) for fd in spec.pass_fds)
-    return sys.executable, "-I", "-S", _GUARD, str(spec.orphan_grace_seconds), str(spec.log), fds, *spec.argv
+    arguments = (str(spec.orphan_grace_seconds), str(spec.log), fds, *spec.argv)
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-I", "-S", _GUARD, *arguments),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        start_new_session=True,
+        pass_fds=spec.pass_fds,
+        env={**os.environ, **spec.env},
+    )

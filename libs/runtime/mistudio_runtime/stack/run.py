@@ -45,7 +45,9 @@ async def run_stack(settings: Settings, plan: StackPlan, console: Console) -> in
     request = _StopRequest(stack, console)
     loop = asyncio.get_running_loop()
     for number in _SIGNALS:
-        loop.add_signal_handler(number, request)
+        # nohup has SIGHUP ignored, and means it.
+        if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
+            loop.add_signal_handler(number, request)
     try:
         await _start_unless_asked(stack, request)
         await request.asked.wait()

@@ -40,7 +40,7 @@ class StackError(Exception):
     """The stack cannot run; the message says why."""
 
 
-START_ERRORS = (StackError, AddressError, BrokerError, ProcessStartError, NotServingError)
+START_ERRORS = (StackError, AddressError, BrokerError, ProcessStartError, NotServingError, OSError)
 """Why a stack may fail to start; each message is meant for the user."""
 
 
@@ -123,7 +123,10 @@ class Stack(ProcessListener):
             return
         processes = tuple(ProcessRecord(name, pid, str(self._log(name))) for name, pid in self._pids.items())
         self._record = dataclasses.replace(self._record, processes=processes, **changes)
-        self._record.write(self._home)
+        try:
+            self._record.write(self._home)
+        except OSError as error:  # a full disk must not end the supervision
+            self._console.say(f"the record of what runs cannot be written: {error}")
 
     async def _take_lock(self) -> FileLock:
         path = stack_lock_path(self._home)
