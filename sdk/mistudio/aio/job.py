@@ -1,0 +1,77 @@
+"""A handle on a job, asyncio."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Self
+
+from mistudio import v1
+from mistudio.aio.transport import AsyncTransport
+from mistudio.calls import jobs
+from mistudio.calls.call import Call
+from mistudio.job_view import JobView
+from mistudio.pipelines import PipelineRun
+from mistudio.specs import Spec
+from mistudio.watching import Watch
+
+
+class AsyncJob(JobView):
+    """A job of the mesh. Every method raises MistudioError if the call fails."""
+
+    def __init__(self, transport: AsyncTransport, job: v1.Job) -> None:
+        super().__init__(job)
+        self._transport = transport
+
+    async def refresh(self) -> Self:
+        """Reads the job again."""
+        return await self._apply(jobs.get(self.id))
+
+    async def watch(
+        self,
+        after_sequence: int = 0,
+        *,
+        timeout: float | None = None,  # noqa: ASYNC109 - gRPC keeps it
+    ) -> AsyncIterator[v1.JobEvent]:
+        """Yields the job's events, first those that have been and then live, until the job ends.
+
+        A connection that breaks is opened again after the last event, so that none is missed or repeated. Raises
+        DeadlineExceededError after `timeout` seconds, and UnavailableError if no gateway answers for a minute.
+        """
+        async for event in self._transport.watch(Watch(self.id, after_sequence, timeout)):
+            self._absorb(event)
+            yield event
+
+    async def result(self, timeout: float | None = None) -> list[str]:  # noqa: ASYNC109 - gRPC keeps it
+        """Waits for the end and returns the ids of the artifacts.
+
+        Raises JobFailedError, JobCancelledError, or DeadlineExceededError after `timeout` seconds (the job goes on).
+        """
+        if not (await self.refresh()).state.is_over:
+            async for _ in self.watch(timeout=timeout):
+                pass
+        return self._outcome()
+
+    async def cancel(self) -> Self:
+        """Asks to cancel: queued, it never starts; running, it is over within the grace."""
+        return await self._apply(jobs.cancel(self.id))
+
+    async def pause(self) -> Self:
+        """Asks to pause: queued, it leaves its queue; running, it stops after a checkpoint."""
+        return await self._apply(jobs.pause(self.id))
+
+    async def resume(self) -> Self:
+        """Puts a paused job back into its queue."""
+        return await self._apply(jobs.resume(self.id))
+
+    async def retry(self, spec: Spec | None = None) -> Self:
+        """Puts a failed or cancelled job back into its queue, with a changed spec of the same kind if given."""
+        return await self._apply(jobs.retry(self.id, spec))
+
+    async def _apply(self, call: Call[v1.Job]) -> Self:
+        self._job = await self._transport.call(call)
+        return self
+
+
+def pipeline_run(transport: AsyncTransport, answer: v1.SubmitPipelineResponse) -> PipelineRun[AsyncJob]:
+    """Returns the run with a handle for each step."""
+    return PipelineRun(answer.pipeline_id, {job.step: AsyncJob(transport, job) for job in answer.jobs})

@@ -1,0 +1,80 @@
+"""What an asyncio client has under its nouns."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from mistudio import v1
+from mistudio.aio.job import AsyncJob, pipeline_run
+from mistudio.aio.method import AsyncNoun, Awaited, AwaitedPages, as_is
+from mistudio.calls import artifacts, datasets, features, jobs, queues, training, workers
+from mistudio.watching import Watch
+
+
+class AsyncJobs(AsyncNoun):
+    """Submits, watches and controls jobs."""
+
+    submit = Awaited(jobs.submit, AsyncJob)
+    submit_pipeline = Awaited(jobs.submit_pipeline, pipeline_run)
+    get = Awaited(jobs.get, AsyncJob)
+    list = AwaitedPages(jobs.list_, AsyncJob)
+    cancel = Awaited(jobs.cancel, AsyncJob)
+    pause = Awaited(jobs.pause, AsyncJob)
+    resume = Awaited(jobs.resume, AsyncJob)
+    retry = Awaited(jobs.retry, AsyncJob)
+
+    def watch(
+        self, job_id: str, after_sequence: int = 0, *, timeout: float | None = None
+    ) -> AsyncIterator[v1.JobEvent]:
+        """Yields a job's events, first those that have been and then live, until it ends; see `AsyncJob.watch`."""
+        return self._transport.watch(Watch(job_id, after_sequence, timeout))
+
+
+class AsyncQueues(AsyncNoun):
+    """Tells about queues and routes."""
+
+    list = Awaited(queues.list_, as_is)
+    explain = Awaited(queues.explain, as_is)
+    pause = Awaited(queues.pause, as_is)
+    resume = Awaited(queues.resume, as_is)
+
+
+class AsyncWorkers(AsyncNoun):
+    """Tells about workers and controls them."""
+
+    list = Awaited(workers.list_, as_is)
+    drain = Awaited(workers.drain, as_is)
+    resize = Awaited(workers.resize, as_is)
+
+
+class AsyncArtifacts(AsyncNoun):
+    """Tells about artifacts; changes become jobs."""
+
+    list = AwaitedPages(artifacts.list_, as_is)
+    get = Awaited(artifacts.get, as_is)
+    update = Awaited(artifacts.update, AsyncJob)
+    delete = Awaited(artifacts.delete, AsyncJob)
+
+
+class AsyncDatasets(AsyncNoun):
+    """Looks into datasets without a job."""
+
+    preview = Awaited(datasets.preview, as_is)
+    preview_tokenization = Awaited(datasets.preview_tokenization, as_is)
+
+
+class AsyncTraining(AsyncNoun):
+    """Tells about training."""
+
+    metrics = Awaited(training.metrics, as_is)
+    estimate = Awaited(training.estimate, as_is)
+
+
+class AsyncFeatures(AsyncNoun):
+    """Reads features."""
+
+    list = AwaitedPages(features.list_, as_is)
+    get = Awaited(features.get, as_is)
+    search = Awaited(features.search, as_is)
+    activate = Awaited(features.activate, as_is)
+    update = Awaited(features.update, AsyncJob)

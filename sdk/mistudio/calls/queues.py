@@ -1,0 +1,38 @@
+"""Calls of QueueService."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mistudio import v1
+from mistudio.calls.call import Call, unary
+from mistudio.specs import Spec, kind_of
+
+
+def list_(*, timeout: float | None = None) -> Call[Sequence[v1.Queue]]:
+    """Returns the queues of the table with their depth and who serves them."""
+    request = v1.ListQueuesRequest()
+    answer = v1.ListQueuesResponse
+    return unary("QueueService/ListQueues", request, answer, lambda a: a.queues, timeout=timeout, repeatable=True)
+
+
+def explain(kind: str | Spec, *, priority: int = 0, timeout: float | None = None) -> Call[v1.ExplainRouteResponse]:
+    """Says where a job of a kind, given by name or as a spec, would go, and who would take it."""
+    name = kind if isinstance(kind, str) else kind_of(kind)
+    request = v1.ExplainRouteRequest(kind=name, priority=priority)
+    answer = v1.ExplainRouteResponse
+    return unary("QueueService/ExplainRoute", request, answer, lambda a: a, timeout=timeout, repeatable=True)
+
+
+def pause(queue: str, *, timeout: float | None = None) -> Call[v1.Queue]:
+    """Stops handing out a queue's jobs; those that run go on."""
+    request = v1.PauseQueueRequest(queue=queue)
+    answer = v1.PauseQueueResponse
+    return unary("QueueService/PauseQueue", request, answer, lambda a: a.queue, timeout=timeout, repeatable=True)
+
+
+def resume(queue: str, *, timeout: float | None = None) -> Call[v1.Queue]:
+    """Hands out a queue's jobs again."""
+    request = v1.ResumeQueueRequest(queue=queue)
+    answer = v1.ResumeQueueResponse
+    return unary("QueueService/ResumeQueue", request, answer, lambda a: a.queue, timeout=timeout, repeatable=True)
