@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+_PAUSE_SECONDS = 0.1
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
@@ -21,17 +23,21 @@ class NotServingError(Exception):
 
 
 async def wait_until_serving(address: str, within_seconds: float) -> None:
-    """Returns once grpc.health.v1 at the address says SERVING. Raises NotServingError."""
+    """Returns once grpc.health.v1 at the address answers SERVING. Raises NotServingError."""
     async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)  # its type stub declares no methods
-        answers = stub.Watch(health_pb2.HealthCheckRequest(), timeout=within_seconds, wait_for_ready=True)
         try:
-            async for answer in answers:
-                if answer.status == health_pb2.HealthCheckResponse.SERVING:
-                    return
+            async with asyncio.timeout(within_seconds):
+                await _until_serving(stub)
+        except TimeoutError as error:
+            raise NotServingError(f"{address} did not serve within {within_seconds:g} s; see its log") from error
         except grpc.aio.AioRpcError as error:
-            what = f"{address} did not say SERVING within {within_seconds:g} s ({error.code().name}); see its log"
-            raise NotServingError(what) from error
-        finally:
-            answers.cancel()
-    raise NotServingError(f"{address} ended before it said SERVING; see its log")
+            raise NotServingError(f"{address} has no health to ask for ({error.code().name}); see its log") from error
+
+
+async def _until_serving(stub: Any) -> None:
+    while True:
+        answer = await stub.Check(health_pb2.HealthCheckRequest(), wait_for_ready=True)
+        if answer.status == health_pb2.HealthCheckResponse.SERVING:
+            return
+        await asyncio.sleep(_PAUSE_SECONDS)
