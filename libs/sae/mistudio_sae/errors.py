@@ -4,6 +4,9 @@
 class ScienceError(ValueError):
     """A permanent error: the same input fails the same way again, so retrying is useless."""
 
+    failure_reason = "INVALID_INPUT"
+    """What a program may branch on; UPPER_SNAKE_CASE."""
+
 
 class HookPointError(ScienceError):
     """A hook point that cannot be parsed, or that the model at hand does not have."""

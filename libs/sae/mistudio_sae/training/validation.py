@@ -18,6 +18,10 @@ class _OnlyCancel(SilentReporter):
     def __init__(self, outer: Reporter) -> None:
         self._outer = outer
 
+    def progress(self, stage: str, done: int, total: int, unit: str) -> None:
+        """Pass it on: an evaluation may take minutes."""
+        self._outer.progress(stage, done, total, unit)
+
     def should_stop(self) -> StopRequest | None:
         """Return a pending cancel."""
         request = self._outer.should_stop()
