@@ -33,15 +33,24 @@ child.wait()
 """Starts argv[1] as a child of its own and says its process id."""
 
 GATEWAY = """
-import asyncio, os, signal
+import asyncio, json, os, signal, socket
+from pathlib import Path
 import grpc.aio
+import mistudio.v1 as v1
 from grpc_health.v1 import health, health_pb2_grpc
+
+class Workers(v1.WorkerServiceServicer):
+    async def ListWorkers(self, request, context):
+        record = json.loads((Path(os.environ["MISTUDIO_HOME"]) / "run" / "stack.json").read_text())
+        workers = [v1.Worker(pid=process["pid"], host=socket.gethostname()) for process in record["processes"]]
+        return v1.ListWorkersResponse(workers=[v1.WorkerStatus(worker=worker) for worker in workers])
 
 async def main():
     over = asyncio.Event()
     asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, over.set)
     server = grpc.aio.server()
     health_pb2_grpc.add_HealthServicer_to_server(health.aio.HealthServicer(), server)
+    v1.add_WorkerServiceServicer_to_server(Workers(), server)
     server.add_insecure_port(os.environ["MISTUDIO_LISTEN"])
     await server.start()
     print("serving", flush=True)
@@ -51,7 +60,7 @@ async def main():
 
 asyncio.run(main())
 """
-"""A real gRPC server with health, where the gateway would listen."""
+"""A real gRPC server where the gateway would listen; to it, every process of the stack has attached."""
 
 
 def python(program: str, *arguments: str) -> tuple[str, ...]:

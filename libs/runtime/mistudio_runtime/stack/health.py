@@ -9,13 +9,14 @@ import grpc.aio
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 _PAUSE_SECONDS = 0.1
-_OPTIONS = (
+LOCAL_CHANNEL = (
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.min_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 500),
     # A proxy that the environment names does not lead to this machine.
     ("grpc.enable_http_proxy", 0),
 )
+"""Options of a channel to a server on this machine that is being started."""
 
 
 class NotServingError(Exception):
@@ -24,7 +25,7 @@ class NotServingError(Exception):
 
 async def wait_until_serving(address: str, within_seconds: float) -> None:
     """Returns once grpc.health.v1 at the address answers SERVING. Raises NotServingError."""
-    async with grpc.aio.insecure_channel(address, options=_OPTIONS) as channel:
+    async with grpc.aio.insecure_channel(address, options=LOCAL_CHANNEL) as channel:
         stub: Any = health_pb2_grpc.HealthStub(channel)  # its type stub declares no methods
         try:
             async with asyncio.timeout(within_seconds):

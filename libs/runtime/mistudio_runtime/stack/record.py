@@ -34,7 +34,7 @@ class StackRecord:
     started: str
     """ISO 8601, UTC."""
     ready: bool = False
-    """Whether the gateway serves and all workers were started."""
+    """Whether the gateway serves and all workers have attached to it."""
 
     def write(self, home: Path) -> None:
         """Replaces the file in one step."""

@@ -18,6 +18,7 @@ from mistudio_runtime.processes.spec import ProcessListener, ProcessSpec, Proces
 from mistudio_runtime.processes.supervised import SupervisedProcess
 from mistudio_runtime.settings import Settings
 from mistudio_runtime.stack.address import AddressError, client_address, fix_address
+from mistudio_runtime.stack.attached import wait_until_attached
 from mistudio_runtime.stack.console import Console
 from mistudio_runtime.stack.health import NotServingError, wait_until_serving
 from mistudio_runtime.stack.plan import StackPlan
@@ -68,7 +69,7 @@ class Stack(ProcessListener):
         return self._settings.stop_grace_seconds + STOP_MARGIN_SECONDS
 
     async def start(self) -> Self:
-        """Starts everything and returns when the gateway serves and all workers run.
+        """Starts everything and returns when the gateway serves and all workers have attached to it.
 
         Raises one of `START_ERRORS`; then `stop` is to be called.
         """
@@ -82,6 +83,7 @@ class Stack(ProcessListener):
         environment = self._environment(listen, url)
         await self._start_gateway(address, environment)
         await self._start_workers(environment)
+        await wait_until_attached(address, self._worker_pids, self._say_missing)
         self._update_record(nats_url=url, ready=True)
         queues = ", ".join(self._plan.queues)
         self._console.say(
@@ -169,6 +171,13 @@ class Stack(ProcessListener):
             spec = self._spec(worker.name, worker.command, environment, self._worker_grace)
             self._workers.append(SupervisedProcess(spec, listener=self))
         await asyncio.gather(*(worker.start() for worker in self._workers))
+
+    def _worker_pids(self) -> dict[str, int | None]:
+        return {worker.spec.name: worker.pid for worker in self._workers}
+
+    def _say_missing(self, names: list[str]) -> None:
+        logs = ", ".join(f"{name} (log: {self._log(name)})" for name in names)
+        self._console.say(f"still waiting for {logs}; the other workers take jobs")
 
     def _spec(self, name: str, command: tuple[str, ...], environment: dict[str, str], grace: float) -> ProcessSpec:
         assert self._lock is not None
