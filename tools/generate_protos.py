@@ -1,4 +1,4 @@
-"""Generates sdk/mistudio/v1 from protos/: messages, gRPC stubs, type stubs, and the comments that the CLI shows as help.
+"""Generates sdk/mistudio/v1 from protos/: messages, gRPC stubs, type stubs, and the comments that are the CLI's help.
 
 Run by `make proto` in an environment of its own (tools/proto-requirements.txt), because the pinned compiler is older
 than the runtime: its output loads on every protobuf runtime from its own version on.

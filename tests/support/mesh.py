@@ -8,16 +8,19 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import grpc
 import grpc.aio
-import mistudio.v1 as v1
+from mistudio import v1
+from mistudio_runtime.artifacts import ArtifactStore
 
 from support.waiting import eventually
 
 TESTS = Path(__file__).resolve().parent.parent
 ACK_WAIT_SECONDS = 2.0
+MODEL = "model-given-0"
+TOKENS = "tokens-given-0"
 
 
 def free_port() -> int:
@@ -33,6 +36,7 @@ class Mesh:
     def __init__(self, home: Path, nats_url: str) -> None:
         self.home = home
         home.mkdir(parents=True, exist_ok=True)
+        _put_inputs(home)
         self.address = f"127.0.0.1:{free_port()}"
         self.processes: list[subprocess.Popen[bytes]] = []
         self.environment = {
@@ -69,7 +73,8 @@ class Mesh:
     def channel(self) -> grpc.aio.Channel:
         if self._channel is None:
             self._channel = grpc.aio.insecure_channel(
-                self.address, options=[("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 300)]
+                self.address,
+                options=[("grpc.initial_reconnect_backoff_ms", 100), ("grpc.max_reconnect_backoff_ms", 300)],
             )
         return self._channel
 
@@ -106,7 +111,7 @@ class Mesh:
     async def get(self, job_id: str) -> v1.Job:
         return (await self.jobs.GetJob(v1.GetJobRequest(job_id=job_id), timeout=20)).job
 
-    async def until(self, job_id: str, *states: v1.JobState, within: float = 30.0) -> v1.Job:
+    async def until(self, job_id: str, *states: v1.JobState.ValueType, within: float = 30.0) -> v1.Job:
         """Waits until the job is in one of the states."""
 
         async def there() -> v1.Job | None:
@@ -139,7 +144,27 @@ class Mesh:
         return any(status.worker.name == name for status in answer.workers)
 
 
-def count_job(to: int = 5, what: str = "count", **fields: object) -> v1.JobRequest:
-    """Returns a request for a toy train_sae; its references are not resolved by the toy."""
-    spec = v1.JobSpec(collect_garbage=v1.CollectGarbage())
-    return v1.JobRequest(spec=spec, **fields)  # type: ignore[arg-type]
+def count_job(to: int = 5, what: str = "count", **fields: Any) -> v1.JobRequest:
+    """Returns a request for the toy's train_sae: counts to `to`, in the manner that `what` names."""
+    spec = v1.TrainSae(
+        model=v1.ArtifactRef(artifact_id=MODEL),
+        tokens=v1.ArtifactRef(artifact_id=TOKENS),
+        hook_points=[what],
+        saes=[v1.SaeSpec(d_sae=8, k=2)],
+        total_tokens=to,
+        batch_tokens=1,
+    )
+    return v1.JobRequest(spec=v1.JobSpec(train_sae=spec), **fields)
+
+
+def quick_job(**fields: Any) -> v1.JobRequest:
+    """Returns a request for the toy's collect_garbage, which ends at once."""
+    return v1.JobRequest(spec=v1.JobSpec(collect_garbage=v1.CollectGarbage()), **fields)
+
+
+def _put_inputs(home: Path) -> None:
+    store = ArtifactStore(home / "artifacts")
+    for kind, summary in (("model", {"n_layers": 4, "context_length": 64}), ("tokens", {})):
+        with store.draft(kind, job_id="job-given", attempt=1) as draft:
+            draft.summary = dict(summary)
+            draft.commit()

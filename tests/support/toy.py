@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
-from pathlib import Path
 
-import mistudio.v1 as v1
+from mistudio import v1
 from mistudio_runtime.jobs import Handler, JobContext, PermanentFailure, Service, TransientFailure
 from mistudio_runtime.process import run_until_signalled
 from mistudio_runtime.queues import load_queues
@@ -36,7 +36,7 @@ def train(spec: v1.TrainSae, context: JobContext) -> list[str]:
         os.kill(os.getpid(), signal.SIGKILL)
     if what == "greedy":
         hoard = bytearray(600_000_000)
-        hoard[:: 4096] = b"x" * len(hoard[:: 4096])
+        hoard[::4096] = b"x" * len(hoard[::4096])
     _count(spec, context, stubborn=what == "stubborn")
     with context.draft("sae", parents=[], parameters={}) as draft:
         (draft.path / "result.txt").write_text(f"attempt {context.attempt}")
@@ -81,11 +81,10 @@ def main() -> None:
     settings = Settings.load()
     configure_logging(settings, "toy")
     table = load_queues()
-    options = parse_options(("trainer", "curator"), table, settings.host, os.sys.argv[1:])  # type: ignore[attr-defined]
+    options = parse_options(("trainer", "curator"), table, settings.host, sys.argv[1:])
     worker = Worker(settings, table, SERVICES, options)
     run_until_signalled(lambda stop: worker.run(settings.nats_url, stop))
 
 
 if __name__ == "__main__":
-    sys_path = Path(__file__).resolve().parent.parent
     main()

@@ -3,28 +3,37 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
-import mistudio.v1 as v1
+from mistudio import v1
+from mistudio_runtime.errors import NotFoundError
 
 from mistudio_gateway import state_machine
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.worker_registry import WorkerRegistry
-from mistudio_runtime.errors import NotFoundError
 
 _LEDGER_PROGRESS_SECONDS = 2.0
-Refusal = tuple[v1.ClaimVerdict, str, timedelta]
+Refusal = tuple["v1.ClaimVerdict.ValueType", str, timedelta]
 
 
 class Attempts:
     """The ledger's side of the worker session. Every method may be repeated with the same arguments."""
 
-    def __init__(self, ledger: Ledger, events: EventLog, registry: WorkerRegistry, lease_seconds: float) -> None:
-        """Takes how long a worker counts as alive after its last sign."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        events: EventLog,
+        registry: WorkerRegistry,
+        job_ended: Callable[[], None],
+        lease_seconds: float,
+    ) -> None:
+        """Takes whom to tell that a job ended, and how long a worker counts as alive after its last sign."""
         self._ledger = ledger
         self._events = events
         self._registry = registry
+        self._job_ended = job_ended
         self._lease = timedelta(seconds=lease_seconds)
         self._progress_stored: dict[str, float] = {}
 
@@ -52,9 +61,7 @@ class Attempts:
             answer = v1.ClaimAnswer(verdict=verdict, reason=reason)
             answer.delay.FromTimedelta(delay)
             return answer
-        return v1.ClaimAnswer(
-            verdict=v1.CLAIM_VERDICT_GRANTED, job=job, attempt=state_machine.current_attempt(job)
-        )
+        return v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_GRANTED, job=job, attempt=state_machine.current_attempt(job))
 
     def _refuse(self, job: v1.Job, worker: str, enqueue_count: int) -> Refusal | None:
         if enqueue_count != job.enqueue_count:
@@ -125,13 +132,15 @@ class Attempts:
         except NotFoundError:
             return v1.AttemptEnded(current=False)
         self._progress_stored.pop(end.job_id, None)
+        if state_machine.is_terminal(job):
+            self._job_ended()
         answer = v1.AttemptEnded(current=current)
         if job.state == v1.JOB_STATE_QUEUED and current:
             until = job.not_before.ToDatetime(UTC) - utc_now() if job.HasField("not_before") else timedelta(0)
             answer.redeliver_after.FromTimedelta(max(until, timedelta(0)))
         return answer
 
-    def orders(self, worker: str, running: v1.RunningAttempt) -> v1.CommandAttempt | None:
+    def orders(self, running: v1.RunningAttempt) -> v1.CommandAttempt | None:
         """Returns what the ledger wants of an attempt that a worker says it runs, if it is not to go on."""
         job = self._ledger.mirrored(running.job_id)
         if job is None:

@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import nats.errors
-from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
-
 from mistudio_runtime.errors import UnavailableError
+from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
 
 NO_ANSWER = (
     nats.errors.TimeoutError,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import mistudio.v1 as v1
+from mistudio import v1
+from mistudio_runtime.broker import names
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.sessions import Sessions
-from mistudio_runtime.broker import names
 
 
 class Commands:
@@ -23,7 +23,7 @@ class Commands:
         """Begins to pass on commands to this gateway's workers."""
         await self._client.subscribe(names.ALL_COMMANDS, cb=self._pass_on)
 
-    async def to_attempt(self, job: v1.Job, command: v1.AttemptCommand) -> None:
+    async def to_attempt(self, job: v1.Job, command: v1.AttemptCommand.ValueType) -> None:
         """Tells the worker that runs the job's current attempt what to do with it."""
         attempt = job.attempts[-1]
         message = v1.CommandAttempt(job_id=job.id, attempt=attempt.number, command=command)

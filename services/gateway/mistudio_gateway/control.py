@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-import mistudio.v1 as v1
+from collections.abc import Callable
+
+from mistudio import v1
+from mistudio_runtime.errors import InvalidRequestError, Violation
 
 from mistudio_gateway import state_machine
 from mistudio_gateway.commands import Commands
@@ -12,18 +15,25 @@ from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.submission import Submission
 from mistudio_gateway.validation import validate_request
 from mistudio_gateway.validation.references import kind_of
-from mistudio_runtime.errors import InvalidRequestError, Violation
 
 
 class JobControl:
     """Changes of state by request. Each raises NotFoundError, FailedPreconditionError or UnavailableError."""
 
-    def __init__(self, ledger: Ledger, dispatcher: Dispatcher, commands: Commands, submission: Submission) -> None:
-        """Takes the ledger, and the ways to queues and workers."""
+    def __init__(
+        self,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        commands: Commands,
+        submission: Submission,
+        job_ended: Callable[[], None],
+    ) -> None:
+        """Takes the ledger, the ways to queues and workers, and whom to tell that a job ended."""
         self._ledger = ledger
         self._dispatcher = dispatcher
         self._commands = commands
         self._submission = submission
+        self._job_ended = job_ended
 
     async def cancel(self, job_id: str) -> v1.Job:
         """Cancels: queued, it never starts; running, its worker is told."""
@@ -75,8 +85,9 @@ class JobControl:
         validate_request(v1.JobRequest(spec=spec), "", scope)
         scope.raise_if_any()
 
-    async def _stop(self, job: v1.Job, command: v1.AttemptCommand) -> None:
+    async def _stop(self, job: v1.Job, command: v1.AttemptCommand.ValueType) -> None:
         if job.state in state_machine.ACTIVE:
             await self._commands.to_attempt(job, command)
         else:
             await self._dispatcher.remove(job)
+            self._job_ended()

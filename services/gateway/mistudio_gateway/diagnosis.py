@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
-import mistudio.v1 as v1
+from mistudio import v1
+from mistudio_runtime.queues import Queue
 
 from mistudio_gateway.state_machine import state_name
 from mistudio_gateway.worker_registry import free_slots
-from mistudio_runtime.queues import Queue
 
 FindJob = Callable[[str], v1.Job | None]
 
@@ -22,9 +22,7 @@ def unserved(queue: Queue) -> str:
     )
 
 
-def diagnose(
-    job: v1.Job, queue: Queue, workers: Iterable[v1.WorkerStatus], find_job: FindJob, now: datetime
-) -> str:
+def diagnose(job: v1.Job, queue: Queue, workers: Iterable[v1.WorkerStatus], find_job: FindJob, now: datetime) -> str:
     """Returns the sentence, or "" for a job that runs or is over.
 
     `workers` are the live ones that serve the job's queue.

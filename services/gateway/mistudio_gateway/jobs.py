@@ -6,13 +6,13 @@ import base64
 import binascii
 from collections.abc import Iterable
 
-import mistudio.v1 as v1
+from mistudio import v1
+from mistudio_runtime.errors import InvalidRequestError, Violation
+from mistudio_runtime.queues import QueueTable
 
 from mistudio_gateway.diagnosis import diagnose
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.worker_registry import WorkerRegistry
-from mistudio_runtime.errors import InvalidRequestError, Violation
-from mistudio_runtime.queues import QueueTable
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1_000
@@ -51,7 +51,7 @@ class Jobs:
         return page, _token(page[-1]) if len(found) > size else ""
 
 
-def count_by_queue(jobs: Iterable[v1.Job], state: v1.JobState) -> dict[str, int]:
+def count_by_queue(jobs: Iterable[v1.Job], state: v1.JobState.ValueType) -> dict[str, int]:
     """Counts the jobs in a state, by queue."""
     counts: dict[str, int] = {}
     for job in jobs:

@@ -7,7 +7,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 import nats.errors
 import structlog
@@ -73,7 +73,7 @@ class LiveBucket(Generic[T]):
 
     async def _watch_until_reconnect(self) -> None:
         connection = self._client.stats["reconnects"]
-        watcher = await self._bucket.watchall()
+        watcher: Any = await self._bucket.watchall()  # its methods carry no types
         seen: set[str] = set()
         try:
             # A watch is silently dead after the broker restarted: look whether the connection is still the same one.

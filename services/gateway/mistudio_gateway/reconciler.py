@@ -8,15 +8,15 @@ import time
 from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
 
-import mistudio.v1 as v1
 import structlog
+from mistudio import v1
+from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError
 from nats.aio.client import Client
 
 from mistudio_gateway import dependencies, state_machine
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.worker_registry import WorkerRegistry
-from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError
 
 log = structlog.get_logger(__name__)
 
@@ -83,7 +83,7 @@ class Reconciler:
         self._reconnects = self._client.stats["reconnects"]
         self._quiet_until = time.monotonic() + self._lease
 
-    async def _for_each(self, state: v1.JobState, mend: Callable[[v1.Job], Awaitable[None]]) -> None:
+    async def _for_each(self, state: v1.JobState.ValueType, mend: Callable[[v1.Job], Awaitable[None]]) -> None:
         for job in self._ledger.mirror():
             if job.state != state:
                 continue

@@ -5,10 +5,10 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
-import mistudio.v1 as v1
+from mistudio import v1
+from mistudio_runtime.queues import QueueTable
 
 from mistudio_gateway.validation.references import kind_of, required_jobs
-from mistudio_runtime.queues import QueueTable
 
 DEFAULT_ATTEMPTS = 3
 

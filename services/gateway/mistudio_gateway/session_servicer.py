@@ -10,14 +10,14 @@ from typing import Any
 
 import grpc
 import grpc.aio
-import mistudio.v1 as v1
 import structlog
+from mistudio import v1
+from mistudio_runtime.errors import FailedPreconditionError, UnauthenticatedError, UnavailableError
+from mistudio_runtime.settings import Settings
 
 from mistudio_gateway.attempts import Attempts
 from mistudio_gateway.sessions import Session, Sessions
 from mistudio_gateway.worker_registry import WorkerRegistry
-from mistudio_runtime.errors import FailedPreconditionError, UnauthenticatedError, UnavailableError
-from mistudio_runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 
@@ -35,7 +35,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         self._attempts = attempts
         self._registry = registry
 
-    async def Attach(  # noqa: N802 - the rpc's name
+    async def Attach(
         self, request_iterator: Requests, context: grpc.aio.ServicerContext[Any, Any]
     ) -> AsyncIterator[v1.AttachResponse]:
         """Serves one worker until it goes away."""
@@ -103,7 +103,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
             status.worker.queues.extend(beat.queues)
         await self._registry.put(status)
         for running in beat.running:
-            if command := self._attempts.orders(session.worker, running):
+            if command := self._attempts.orders(running):
                 session.send(v1.AttachResponse(command=command))
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 
-import mistudio.v1 as v1
 import structlog
+from mistudio import v1
 
 log = structlog.get_logger(__name__)
 

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import mistudio.v1 as v1
+from mistudio import v1
 
-LEGAL: dict[v1.JobState, frozenset[v1.JobState]] = {
+LEGAL: dict[v1.JobState.ValueType, frozenset[v1.JobState.ValueType]] = {
     v1.JOB_STATE_WAITING: frozenset({v1.JOB_STATE_QUEUED, v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED}),
     v1.JOB_STATE_QUEUED: frozenset(
         {v1.JOB_STATE_RUNNING, v1.JOB_STATE_PAUSED, v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED}
@@ -45,7 +45,7 @@ MAX_BACKOFF = timedelta(minutes=5)
 class IllegalTransitionError(Exception):
     """The job is in a state that the change does not fit."""
 
-    def __init__(self, job: v1.Job, wanted: v1.JobState) -> None:
+    def __init__(self, job: v1.Job, wanted: v1.JobState.ValueType) -> None:
         """Takes the job and the state that it cannot go to."""
         super().__init__(f"a job that is {state_name(job.state)} cannot become {state_name(wanted)}")
 
@@ -54,7 +54,7 @@ class StaleAttemptError(Exception):
     """A report or an end came from an attempt that is no longer the current one."""
 
 
-def state_name(state: v1.JobState) -> str:
+def state_name(state: v1.JobState.ValueType) -> str:
     """Returns the short name of a state, e.g. "RUNNING"."""
     return v1.JobState.Name(state).removeprefix("JOB_STATE_")
 
@@ -64,7 +64,7 @@ def is_terminal(job: v1.Job) -> bool:
     return job.state in TERMINAL
 
 
-def move(job: v1.Job, state: v1.JobState, now: datetime) -> None:
+def move(job: v1.Job, state: v1.JobState.ValueType, now: datetime) -> None:
     """Changes the state, if that is legal. Raises IllegalTransitionError."""
     if state not in LEGAL[job.state]:
         raise IllegalTransitionError(job, state)
@@ -141,7 +141,7 @@ def release(job: v1.Job, attempt: int, now: datetime) -> None:
     move(job, _where_a_stop_leads(job), now)
 
 
-def stop(job: v1.Job, attempt: int, outcome: v1.AttemptOutcome, now: datetime) -> None:
+def stop(job: v1.Job, attempt: int, outcome: v1.AttemptOutcome.ValueType, now: datetime) -> None:
     """The attempt obeyed a cancel or a pause."""
     _end_attempt(job, attempt, outcome, now)
     move(job, _where_a_stop_leads(job), now)
@@ -179,11 +179,11 @@ def retry(job: v1.Job, now: datetime, *, waits: bool) -> None:
 
 def backoff(failures: int) -> timedelta:
     """Returns how long to wait after so many failures: doubling from FIRST_BACKOFF to MAX_BACKOFF."""
-    return min(MAX_BACKOFF, FIRST_BACKOFF * 2 ** min(failures, 16))
+    return min(MAX_BACKOFF, FIRST_BACKOFF * float(1 << min(failures, 16)))
 
 
 def _end_attempt(
-    job: v1.Job, number: int, outcome: v1.AttemptOutcome, now: datetime, failure: v1.Failure | None = None
+    job: v1.Job, number: int, outcome: v1.AttemptOutcome.ValueType, now: datetime, failure: v1.Failure | None = None
 ) -> None:
     check_current(job, number)
     attempt = job.attempts[-1]
@@ -208,6 +208,6 @@ def _after_failure(job: v1.Job, failure: v1.Failure, now: datetime, delay: timed
         job.not_before.FromDatetime(now + delay)
 
 
-def _where_a_stop_leads(job: v1.Job) -> v1.JobState:
+def _where_a_stop_leads(job: v1.Job) -> v1.JobState.ValueType:
     leads = {v1.JOB_STATE_PAUSING: v1.JOB_STATE_PAUSED, v1.JOB_STATE_CANCELLING: v1.JOB_STATE_CANCELLED}
     return leads.get(job.state, v1.JOB_STATE_QUEUED)

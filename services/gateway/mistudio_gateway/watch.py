@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import mistudio.v1 as v1
+from mistudio import v1
 
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.jobs import Jobs

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-import mistudio.v1 as v1
+from mistudio import v1
+from mistudio_runtime.errors import NotFoundError
 from nats.aio.client import Client
 from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.live_bucket import Entry, LiveBucket
-from mistudio_runtime.errors import NotFoundError
 
 
 class WorkerRegistry:
@@ -35,14 +35,14 @@ class WorkerRegistry:
         """Stores that a worker is alive. Raises UnavailableError."""
         status.last_seen_time.GetCurrentTime()
         with broker_answers():
-            revision = await self._bucket.put(status.worker.name, status.SerializeToString())
-        self._live.put(status.worker.name, status, revision)
+            revision = await self._bucket.put(_key(status.worker.name), status.SerializeToString())
+        self._live.put(_key(status.worker.name), status, revision)
 
     async def remove(self, name: str) -> None:
         """Forgets a worker that said goodbye."""
         with broker_answers():
             try:
-                await self._bucket.purge(name)
+                await self._bucket.purge(_key(name))
             except KeyNotFoundError:
                 return
 
@@ -53,7 +53,7 @@ class WorkerRegistry:
 
     def find(self, name: str) -> v1.WorkerStatus | None:
         """Returns a live worker."""
-        entry = self._live.entries.get(name)
+        entry = self._live.entries.get(_key(name))
         return entry.value if entry and self._fresh(entry) else None
 
     def get(self, name: str) -> v1.WorkerStatus:
@@ -86,3 +86,7 @@ def free_slots(status: v1.WorkerStatus, queue: str) -> int:
     """Returns how many more jobs of a queue a worker could run now."""
     slots = sum(served.slots for served in status.worker.queues if served.queue == queue)
     return max(0, slots - sum(running.queue == queue for running in status.running))
+
+
+def _key(name: str) -> str:
+    return name.replace("@", "/")  # bucket keys hold no "@"

@@ -48,7 +48,9 @@ class ArtifactDraft:
         self.path.mkdir(parents=True)
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         shutil.rmtree(self.path, ignore_errors=True)
 
     def commit(self) -> str:

@@ -40,6 +40,11 @@ class ArtifactStore:
         """Where unfinished artifacts lie; what is there and old is garbage."""
         return self.root / _DRAFTS
 
+    @property
+    def trash(self) -> Path:
+        """Where deleted artifacts lie until their files are removed; what is there and old is garbage."""
+        return self.root / _TRASH
+
     def draft(
         self,
         kind: str,
@@ -50,7 +55,7 @@ class ArtifactStore:
         parents: Sequence[str] = (),
         parameters: Mapping[str, object] | None = None,
     ) -> ArtifactDraft:
-        """Begins an artifact. Its id follows from the job and the index, so that a second delivery makes the same one."""
+        """Begins an artifact. Its id follows from job and index, so that a second delivery makes the same one."""
         if kind not in KINDS:
             raise ValueError(f"{kind!r} is no kind of artifact: {', '.join(KINDS)}")
         artifact_id = f"{kind}-{job_id.removeprefix('job-')}-{index}"
@@ -88,7 +93,7 @@ class ArtifactStore:
             except FileNotFoundError:
                 continue
 
-    def children(self, artifact_id: str) -> list[str]:
+    def children(self, artifact_id: str) -> Sequence[str]:
         """Returns the ids of artifacts that were made from this one."""
         return sorted(manifest.id for manifest in self.list() if artifact_id in manifest.parents)
 
@@ -100,7 +105,7 @@ class ArtifactStore:
                 f"{artifact_id} cannot be deleted: {', '.join(children)} was made from it; delete that first",
                 metadata={"dependants": ",".join(children)},
             )
-        trash = self.root / _TRASH / artifact_id
+        trash = self.trash / artifact_id
         shutil.rmtree(trash, ignore_errors=True)
         folder.rename(trash)  # gone at once for readers, however long the removal takes
         shutil.rmtree(trash, ignore_errors=True)

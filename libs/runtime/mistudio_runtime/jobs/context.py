@@ -79,7 +79,9 @@ class JobContext:
         if self._stop is not Stop.CANCEL:
             self._stop = stop
 
-    def draft(self, kind: str, *, parents: list[str], parameters: Mapping[str, object], index: int = 0) -> ArtifactDraft:
+    def draft(
+        self, kind: str, *, parents: list[str], parameters: Mapping[str, object], index: int = 0
+    ) -> ArtifactDraft:
         """Begins the job's output number `index` (see ArtifactStore.draft)."""
         return self.store.draft(
             kind, job_id=self.job_id, attempt=self.attempt, index=index, parents=parents, parameters=parameters

@@ -17,17 +17,15 @@ log = structlog.get_logger(__name__)
 
 _PUBLIC_INTERNAL = "an unexpected error; the server's log has the details"
 
-Handler = grpc.RpcMethodHandler[Any, Any]
 
-
-class ErrorInterceptor(grpc.aio.ServerInterceptor[Any, Any]):
+class ErrorInterceptor(grpc.aio.ServerInterceptor):
     """Answers errors of the catalogue with their status; anything else with INTERNAL and no text of it."""
 
     async def intercept_service(
         self,
-        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[Handler]],
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any] | None]],
         handler_call_details: grpc.HandlerCallDetails,
-    ) -> Handler:
+    ) -> grpc.RpcMethodHandler[Any, Any] | None:
         """Wraps the method's handler."""
         handler = await continuation(handler_call_details)
         if handler is None:

@@ -42,9 +42,7 @@ class MeshServer:
     async def start(self, address: str, service_names: Iterable[str]) -> int:
         """Listens on "host:port" (port 0: a free one) and says SERVING; returns the port. Raises PortTakenError."""
         names = [*service_names]
-        reflection.enable_server_reflection(
-            [*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self.grpc
-        )
+        reflection.enable_server_reflection([*names, health.SERVICE_NAME, reflection.SERVICE_NAME], self.grpc)
         try:
             self.port = self.grpc.add_insecure_port(address)
         except RuntimeError as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mistudio.v1 as v1
+from mistudio import v1
 
 from mistudio_gateway.validation.references import check_optional_reference, check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope

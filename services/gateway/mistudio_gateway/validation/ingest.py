@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import mistudio.v1 as v1
+from mistudio import v1
 
 from mistudio_gateway.validation.references import check_optional_reference, check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
@@ -43,7 +43,9 @@ def import_sae(spec: v1.ImportSae, path: str, scope: Scope) -> None:
     folder = scope.local_path(spec.local_path, f"{path}.local_path")
     if folder is not None:
         scope.require(
-            (folder / "cfg.json").is_file(), f"{path}.local_path", f"{spec.local_path} holds no SAE: cfg.json is missing"
+            (folder / "cfg.json").is_file(),
+            f"{path}.local_path",
+            f"{spec.local_path} holds no SAE: cfg.json is missing",
         )
     check_optional_reference(scope, spec.model, f"{path}.model", "model")
 
@@ -72,9 +74,7 @@ def tokenize_dataset(spec: v1.TokenizeDataset, path: str, scope: Scope) -> None:
         f"is 2 to {MAX_CONTEXT_LENGTH}, or 0 for the default",
     )
     if spec.HasField("validation_fraction"):
-        scope.require(
-            0 <= spec.validation_fraction < 1, f"{path}.validation_fraction", "is at least 0 and less than 1"
-        )
+        scope.require(0 <= spec.validation_fraction < 1, f"{path}.validation_fraction", "is at least 0 and less than 1")
     _fits_model(spec, path, scope)
     _text_column(spec, path, scope)
 

@@ -6,8 +6,8 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import mistudio.v1 as v1
 from google.protobuf.message import Message
+from mistudio import v1
 
 from mistudio_gateway.state_machine import state_name
 from mistudio_gateway.validation.scope import Scope

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import mistudio.v1 as v1
+from mistudio import v1
+from mistudio_runtime.errors import UnimplementedError
+from mistudio_runtime.queues import PRIORITIES
 
 from mistudio_gateway.validation import extraction, ingest, training, upkeep
 from mistudio_gateway.validation.references import body_of, kind_of
 from mistudio_gateway.validation.scope import Scope
-from mistudio_runtime.errors import UnimplementedError
-from mistudio_runtime.queues import PRIORITIES
 
 MAX_ATTEMPTS = 100
 

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import mistudio.v1 as v1
-
+from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.errors import InvalidRequestError, Violation
 from mistudio_runtime.paths import PathNotAllowedError, resolve_allowed

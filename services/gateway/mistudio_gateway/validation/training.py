@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-import mistudio.v1 as v1
+from mistudio import v1
 
 from mistudio_gateway.validation.references import check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
@@ -41,7 +41,9 @@ def check_hook_points(names: list[str], model: v1.ArtifactRef, path: str, scope:
     for index, name in enumerate(names):
         match = _LAYER.fullmatch(name)
         if match is None and (name.startswith("layer.") or not _MODULE.fullmatch(name)):
-            scope.refuse(f"{path}[{index}]", f"{name!r} is no hook point: layer.<i>.resid_pre|resid_post|attn_out|mlp_in|mlp_out")
+            scope.refuse(
+                f"{path}[{index}]", f"{name!r} is no hook point: layer.<i>.resid_pre|resid_post|attn_out|mlp_in|mlp_out"
+            )
         elif match and isinstance(layers, int) and int(match[1]) >= layers:
             scope.refuse(f"{path}[{index}]", f"the model has the layers 0 to {layers - 1}")
 
@@ -69,7 +71,9 @@ def _sae(sae: v1.SaeSpec, path: str, scope: Scope) -> None:
 def _budget(spec: v1.TrainSae, path: str, scope: Scope) -> None:
     batch = spec.batch_tokens or DEFAULT_BATCH_TOKENS
     scope.require(
-        spec.total_tokens >= batch, f"{path}.total_tokens", f"is at least one batch ({batch} tokens); {spec.total_tokens} was given"
+        spec.total_tokens >= batch,
+        f"{path}.total_tokens",
+        f"is at least one batch ({batch} tokens); {spec.total_tokens} was given",
     )
     if spec.HasField("learning_rate"):
         scope.require(spec.learning_rate > 0, f"{path}.learning_rate", "is positive")

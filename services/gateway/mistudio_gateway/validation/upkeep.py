@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import mistudio.v1 as v1
 from google.protobuf.duration_pb2 import Duration
+from mistudio import v1
 
 from mistudio_gateway.validation.scope import Scope
 

@@ -1,0 +1,106 @@
+"""One message from pull to acknowledgement."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Protocol
+
+import structlog
+from mistudio import v1
+
+from mistudio_runtime.jobs import Stop
+from mistudio_runtime.worker.isolated import Report
+from mistudio_runtime.worker.message import HeldMessage
+from mistudio_runtime.worker.session import WorkerSession
+
+log = structlog.get_logger(__name__)
+
+_STOPS = {v1.ATTEMPT_COMMAND_CANCEL: Stop.CANCEL, v1.ATTEMPT_COMMAND_PAUSE: Stop.PAUSE}
+_ABANDONED_DELAY = timedelta(seconds=1)
+
+
+class Run(Protocol):
+    """A job that runs, in a process or a thread."""
+
+    async def run(self, report: Report) -> v1.AttemptEnd:
+        """Runs the job to its end."""
+
+    def stop(self, stop: Stop, grace: float) -> None:
+        """Asks the job to stop, harder after `grace` seconds."""
+
+    def kill(self) -> None:
+        """Ends the job at once."""
+
+
+MakeRun = Callable[[v1.Job, int], Run]
+
+
+class Attempt:
+    """Claims a message's job, runs it, and lets go of the message when the ledger has the end."""
+
+    def __init__(
+        self, queue: str, message: HeldMessage, session: WorkerSession, make_run: MakeRun, stop_grace: float
+    ) -> None:
+        """Takes the message, and what makes a run of the job that it leads to."""
+        self.queue = queue
+        self.job_id = message.job_id
+        self.number = 0
+        """The attempt's number, once the claim is granted."""
+        self._message = message
+        self._session = session
+        self._make_run = make_run
+        self._grace = stop_grace
+        self._run: Run | None = None
+        self._stop: Stop | None = None
+        self._abandoned = False
+
+    async def process(self) -> v1.Job | None:
+        """Sees the message through; returns the job if it has succeeded here."""
+        try:
+            answer = await self._session.claim(v1.Claim(job_id=self.job_id, enqueue_count=self._message.enqueue_count))
+            if answer.verdict == v1.CLAIM_VERDICT_GRANTED:
+                return await self._run_claimed(answer)
+            log.info("claim refused", job=self.job_id, reason=answer.reason)
+            if answer.verdict == v1.CLAIM_VERDICT_DROP:
+                await self._message.acknowledge()
+            else:
+                await self._message.give_back(answer.delay.ToTimedelta())
+            return None
+        finally:
+            await self._message.release()
+
+    def command(self, command: v1.AttemptCommand.ValueType) -> None:
+        """Obeys the gateway."""
+        if command == v1.ATTEMPT_COMMAND_ABANDON:
+            self._abandoned = True
+            if self._run is not None:
+                self._run.kill()
+        elif command in _STOPS:
+            self.stop(_STOPS[command])
+
+    def stop(self, stop: Stop) -> None:
+        """Asks the job to stop, now or as soon as it runs."""
+        self._stop = stop
+        if self._run is not None:
+            self._run.stop(stop, self._grace)
+
+    async def _run_claimed(self, answer: v1.ClaimAnswer) -> v1.Job | None:
+        self.number = answer.attempt
+        log.info("job begins", job=self.job_id, kind=answer.job.kind, attempt=self.number)
+        self._run = self._make_run(answer.job, self.number)
+        if self._stop is not None:
+            self._run.stop(self._stop, self._grace)
+        end = await self._run.run(self._session.report)
+        outcome = v1.AttemptOutcome.Name(end.outcome).removeprefix("ATTEMPT_OUTCOME_")
+        log.info("job ends", job=self.job_id, attempt=self.number, outcome=outcome, reason=end.failure.reason)
+        if self._abandoned:
+            await self._message.give_back(_ABANDONED_DELAY)
+            return None
+        ended = await self._session.end(end)
+        if ended.HasField("redeliver_after"):
+            await self._message.give_back(ended.redeliver_after.ToTimedelta())
+        else:
+            await self._message.acknowledge()
+        succeeded = ended.current and end.outcome == v1.ATTEMPT_OUTCOME_SUCCEEDED
+        return answer.job if succeeded else None

@@ -1,0 +1,69 @@
+"""The process of one job: runs it, tells its parent, obeys it, and never outlives it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from multiprocessing.connection import Connection
+
+from mistudio import v1
+
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.jobs import Handler, JobContext, Stop
+from mistudio_runtime.settings import Settings
+from mistudio_runtime.telemetry.logging import configure_logging
+from mistudio_runtime.worker.coalesce import CoalescedReports
+from mistudio_runtime.worker.outcome import run_handler
+
+ORPHANED = 70
+"""Exit code of a child whose worker has died."""
+
+
+def main(connection: Connection, handler: Handler, job: bytes, attempt: int, settings: Settings) -> None:
+    """Runs the job. Up go serialized AttachRequests (reports, then one end); down come the values of Stop."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the worker's business
+    configure_logging(settings, handler.kind)
+    record = v1.Job.FromString(job)
+    up = _Upstream(connection)
+    context = JobContext(
+        job_id=record.id,
+        attempt=attempt,
+        store=ArtifactStore.open(settings.artifacts_url),
+        settings=settings,
+        emit=CoalescedReports(up.report),
+    )
+    threading.Thread(target=_obey, args=(connection, context), daemon=True).start()
+    up.end(run_handler(handler, record.spec, context))
+    connection.close()
+
+
+class _Upstream:
+    """Writes to the parent, from any thread."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._lock = threading.Lock()
+
+    def report(self, report: v1.AttemptReport) -> None:
+        self._send(v1.AttachRequest(report=report))
+
+    def end(self, end: v1.AttemptEnd) -> None:
+        self._send(v1.AttachRequest(end=end))
+
+    def _send(self, message: v1.AttachRequest) -> None:
+        with self._lock:
+            try:
+                self._connection.send_bytes(message.SerializeToString())
+            except OSError:
+                os._exit(ORPHANED)
+
+
+def _obey(connection: Connection, context: JobContext) -> None:
+    try:
+        while True:
+            context.request_stop(Stop(connection.recv_bytes().decode()))
+    except (EOFError, OSError):
+        # The worker is gone, and with it whoever could use a result: another attempt runs elsewhere.
+        if not connection.closed:
+            os._exit(ORPHANED)

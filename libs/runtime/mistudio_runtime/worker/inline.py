@@ -1,0 +1,59 @@
+"""Runs a quick job in a thread of the worker."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from concurrent.futures import Executor
+
+from mistudio import v1
+
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.jobs import Handler, JobContext, Stop
+from mistudio_runtime.settings import Settings
+from mistudio_runtime.worker.coalesce import CoalescedReports
+from mistudio_runtime.worker.outcome import run_handler
+
+Report = Callable[[v1.AttemptReport], Awaitable[None]]
+
+
+class InlineRun:
+    """One job in one thread. It can be asked to stop, not made to: only kinds that end within seconds run so."""
+
+    def __init__(self, handler: Handler, job: v1.Job, attempt: int, settings: Settings, threads: Executor) -> None:
+        """Takes the job and the threads."""
+        self._handler = handler
+        self._job = job
+        self._threads = threads
+        self._reports: asyncio.Queue[v1.AttemptReport | None] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
+        self._context = JobContext(
+            job_id=job.id,
+            attempt=attempt,
+            store=ArtifactStore.open(settings.artifacts_url),
+            settings=settings,
+            emit=CoalescedReports(self._emit),
+        )
+
+    async def run(self, report: Report) -> v1.AttemptEnd:
+        """Runs the job to its end."""
+        passing_on = asyncio.create_task(self._pass_on(report))
+        end = await self._loop.run_in_executor(self._threads, run_handler, self._handler, self._job.spec, self._context)
+        self._reports.put_nowait(None)
+        await passing_on
+        return end
+
+    def stop(self, stop: Stop, grace: float) -> None:  # noqa: ARG002 - a thread has no harder way to be stopped
+        """Asks the job to stop."""
+        self._context.request_stop(stop)
+
+    def kill(self) -> None:
+        """Asks the job to stop."""
+        self._context.request_stop(Stop.CANCEL)
+
+    def _emit(self, report: v1.AttemptReport) -> None:
+        self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
+
+    async def _pass_on(self, report: Report) -> None:
+        while (message := await self._reports.get()) is not None:
+            await report(message)

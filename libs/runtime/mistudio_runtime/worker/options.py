@@ -1,0 +1,79 @@
+"""What the command line of a worker says."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from mistudio_runtime.queues import Queue, QueueTable
+
+_NAME = re.compile(r"[A-Za-z0-9_-]+(@[A-Za-z0-9_-]+)?")
+
+
+@dataclass(frozen=True)
+class WorkerOptions:
+    """Which services a worker is, under which name, with how many slots."""
+
+    services: tuple[str, ...]
+    name: str
+    slots: dict[str, int]
+    """Queue to jobs at a time, for every queue that the worker serves."""
+    memory_limit_bytes: int | None
+    """In place of the table's limit, for every job."""
+
+
+def parse_options(services: Sequence[str], table: QueueTable, host: str, argv: Sequence[str]) -> WorkerOptions:
+    """Reads the command line; ends the process with 2 and a sentence if it is wrong."""
+    parser = argparse.ArgumentParser(description="A worker of miStudio mesh.")
+    if not services:
+        parser.add_argument("--services", required=True, help="services, with commas: " + ", ".join(table.services))
+    parser.add_argument("--name", help="unique name (default: SERVICE@HOST-PID)")
+    parser.add_argument("--queues", help="only these of the services' queues, with commas")
+    parser.add_argument(
+        "--slots", action="append", default=[], metavar="[QUEUE=]N", help="jobs at a time (default: the queue table's)"
+    )
+    parser.add_argument("--memory-limit", type=int, metavar="KB", help="memory a job (default: the queue table's)")
+    given = parser.parse_args(argv)
+    names = tuple(services or given.services.split(","))
+    try:
+        slots = _slots(_rows(names, given.queues, table), given.slots)
+        name = _checked_name(given.name or _default_name(names, host))
+    except ValueError as error:
+        parser.error(str(error))
+    return WorkerOptions(names, name, slots, given.memory_limit * 1000 if given.memory_limit else None)
+
+
+def _rows(services: Sequence[str], queues: str | None, table: QueueTable) -> list[Queue]:
+    if unknown := sorted(set(services) - set(table.services)):
+        raise ValueError(f"no such service: {', '.join(unknown)}; there are {', '.join(table.services)}")
+    rows = [row for service in services for row in table.queues_of(service)]
+    if queues is None:
+        return rows
+    chosen = queues.split(",")
+    if strange := sorted(set(chosen) - {row.name for row in rows}):
+        raise ValueError(f"{', '.join(services)} does not serve the queue {', '.join(strange)}")
+    return [row for row in rows if row.name in chosen]
+
+
+def _slots(rows: Sequence[Queue], given: Sequence[str]) -> dict[str, int]:
+    slots = {row.name: row.slots for row in rows}
+    for item in given:
+        queue, _, number = item.rpartition("=")
+        if not number.isdigit() or int(number) < 1 or (queue and queue not in slots):
+            raise ValueError(f"--slots {item}: give N or QUEUE=N with N at least 1; queues: {', '.join(slots)}")
+        slots.update({queue: int(number)} if queue else dict.fromkeys(slots, int(number)))
+    return slots
+
+
+def _checked_name(name: str) -> str:
+    if not _NAME.fullmatch(name):
+        raise ValueError(f"the name {name!r} has other characters than letters, digits, '-', '_' and one '@'")
+    return name
+
+
+def _default_name(services: Sequence[str], host: str) -> str:
+    role = services[0] if len(services) == 1 else "worker"
+    return f"{role}@{re.sub(r'[^A-Za-z0-9_-]', '-', host)}-{os.getpid()}"

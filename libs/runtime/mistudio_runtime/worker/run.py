@@ -1,0 +1,44 @@
+"""From the command line to a running worker."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from mistudio_runtime.broker.binary import BrokerError
+from mistudio_runtime.broker.discovery import wait_for_broker
+from mistudio_runtime.process import run_until_signalled
+from mistudio_runtime.queues import QueueTableError, load_queues
+from mistudio_runtime.settings import Settings, SettingsError
+from mistudio_runtime.telemetry.logging import configure_logging
+from mistudio_runtime.worker.options import parse_options
+from mistudio_runtime.worker.services import ServiceError, load_services
+from mistudio_runtime.worker.session import SessionRefusedError
+from mistudio_runtime.worker.worker import Worker
+
+_CONFIGURED_WRONGLY = 2
+_BROKER_SECONDS = 60.0
+
+
+def run_worker(services: Sequence[str], argv: Sequence[str] | None = None) -> None:
+    """Runs services (those of --services if none are given) until SIGTERM or SIGINT, then drains.
+
+    Ends the process with 2 and a sentence if the configuration is wrong.
+    """
+    try:
+        settings = Settings.load()
+        table = load_queues(settings.queues_file)
+        options = parse_options(services, table, settings.host, sys.argv[1:] if argv is None else argv)
+        configure_logging(settings, options.name.partition("@")[0])
+        loaded = load_services(options.services, table)
+        worker = Worker(settings, table, loaded, options)
+        run_until_signalled(lambda stop: _run(worker, settings, stop))
+    except (SettingsError, QueueTableError, ServiceError, SessionRefusedError, BrokerError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(_CONFIGURED_WRONGLY)
+
+
+async def _run(worker: Worker, settings: Settings, stop: asyncio.Event) -> None:
+    url = settings.nats_url or await wait_for_broker(settings.home, _BROKER_SECONDS)
+    await worker.run(url, stop)

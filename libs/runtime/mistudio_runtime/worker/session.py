@@ -1,0 +1,185 @@
+"""A worker's stream to any gateway: it reconnects by itself and repeats what was not answered."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+import grpc.aio
+import structlog
+from mistudio import v1
+
+log = structlog.get_logger(__name__)
+
+_FIRST_RETRY_SECONDS = 0.2
+_LAST_RETRY_SECONDS = 2.0
+_REPEAT_SECONDS = 5.0
+_MAX_UNANSWERED = 5_000
+_CHANNEL_OPTIONS = (
+    ("grpc.keepalive_time_ms", 6_000),
+    ("grpc.keepalive_timeout_ms", 4_000),
+    ("grpc.initial_reconnect_backoff_ms", 200),
+    ("grpc.max_reconnect_backoff_ms", 2_000),
+)
+
+
+class SessionRefusedError(Exception):
+    """The gateway does not take this worker; the message says why."""
+
+
+@dataclass(frozen=True)
+class _Waiting:
+    """A request without an answer."""
+
+    request: v1.AttachRequest
+    answer: asyncio.Future[v1.AttachResponse]
+    asked: float
+    """time.monotonic() of the first time."""
+
+
+class WorkerSession:
+    """Requests live until they are answered, over as many connections as that takes."""
+
+    def __init__(
+        self,
+        gateway: str,
+        register: Callable[[], v1.Register],
+        heartbeat: Callable[[], v1.Heartbeat],
+        on_command: Callable[[v1.AttachResponse], None],
+    ) -> None:
+        """Takes "host:port", what to say at each connection and heartbeat, and who obeys commands."""
+        self.attached = asyncio.Event()
+        """Set while a gateway has registered this worker."""
+        self._gateway = gateway
+        self._register = register
+        self._heartbeat = heartbeat
+        self._on_command = on_command
+        self._ids = itertools.count(time.time_ns())  # never the ids of a process before, of the same name
+        self._unanswered: dict[int, _Waiting] = {}
+        self._room = asyncio.Semaphore(_MAX_UNANSWERED)
+        self._outbox: asyncio.Queue[v1.AttachRequest] = asyncio.Queue()
+
+    async def claim(self, claim: v1.Claim) -> v1.ClaimAnswer:
+        """Asks to run a job; waits as long as it takes."""
+        return (await self._ask(v1.AttachRequest(claim=claim))).claim_answer
+
+    async def end(self, end: v1.AttemptEnd) -> v1.AttemptEnded:
+        """Tells how an attempt ended; waits until a gateway has stored it."""
+        return (await self._ask(v1.AttachRequest(end=end))).ended
+
+    async def report(self, report: v1.AttemptReport) -> None:
+        """Tells what an attempt says. Progress is dropped while nobody listens; all else is kept until stored.
+
+        Waits if very much is unanswered, and so slows down a job that reports faster than the mesh stores.
+        """
+        request = v1.AttachRequest(report=report)
+        if report.WhichOneof("report") == "progress":
+            if self.attached.is_set():
+                request.id = next(self._ids)
+                self._outbox.put_nowait(request)
+            return
+        await self._room.acquire()
+        self._send_until_answered(request).add_done_callback(lambda _: self._room.release())
+
+    async def run(self) -> None:
+        """Keeps the worker attached until cancelled. Raises SessionRefusedError if a gateway refuses it."""
+        retry = _FIRST_RETRY_SECONDS
+        while True:
+            try:
+                async with grpc.aio.insecure_channel(self._gateway, options=_CHANNEL_OPTIONS) as channel:
+                    await self._serve(v1.WorkerSessionServiceStub(channel).Attach())
+            except grpc.aio.AioRpcError as error:
+                _raise_if_refused(error)
+                was_attached = self.attached.is_set()
+                retry = _FIRST_RETRY_SECONDS if was_attached else min(_LAST_RETRY_SECONDS, 2 * retry)
+                log.warning("no gateway; trying again", gateway=self._gateway, code=error.code().name)
+            finally:
+                self.attached.clear()
+            await asyncio.sleep(retry * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
+
+    async def say_goodbye(self, timeout: float) -> None:  # noqa: ASYNC109 - the last chance, not a limit of a task
+        """Tells that the worker ends, if somebody listens."""
+        if self.attached.is_set():
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout):
+                    self._outbox.put_nowait(v1.AttachRequest(goodbye=v1.Goodbye()))
+                    await self._outbox.join()
+
+    async def _ask(self, request: v1.AttachRequest) -> v1.AttachResponse:
+        return await self._send_until_answered(request)
+
+    def _send_until_answered(self, request: v1.AttachRequest) -> asyncio.Future[v1.AttachResponse]:
+        request.id = next(self._ids)
+        answer: asyncio.Future[v1.AttachResponse] = asyncio.get_running_loop().create_future()
+        self._unanswered[request.id] = _Waiting(request, answer, time.monotonic())
+        if self.attached.is_set():
+            self._outbox.put_nowait(request)
+        return answer
+
+    async def _serve(self, call: Any) -> None:
+        self._outbox = asyncio.Queue()  # what is not answered is sent again below
+        await call.write(v1.AttachRequest(register=self._register()))
+        first = await call.read()
+        if first == grpc.aio.EOF:
+            return
+        log.info("attached", gateway=self._gateway)
+        self.attached.set()
+        self._repeat_unanswered()
+        interval = first.registered.heartbeat_interval.ToTimedelta().total_seconds()
+        helpers = [asyncio.create_task(work) for work in (self._write(call), self._beat(interval), self._repeat())]
+        try:
+            await self._read(call)
+        finally:
+            for helper in helpers:
+                helper.cancel()
+            await asyncio.gather(*helpers, return_exceptions=True)
+
+    async def _write(self, call: Any) -> None:
+        while True:
+            request = await self._outbox.get()
+            try:
+                await call.write(request)
+            except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
+                return  # the reader sees the end of the stream, with its status
+            finally:
+                self._outbox.task_done()
+
+    async def _beat(self, interval: float) -> None:
+        while True:
+            self._outbox.put_nowait(v1.AttachRequest(heartbeat=self._heartbeat()))
+            await asyncio.sleep(interval)
+
+    async def _repeat(self) -> None:
+        while True:
+            await asyncio.sleep(_REPEAT_SECONDS)
+            self._repeat_unanswered(older_than=_REPEAT_SECONDS)
+
+    def _repeat_unanswered(self, older_than: float = 0.0) -> None:
+        latest = time.monotonic() - older_than
+        for waiting in self._unanswered.values():
+            if waiting.asked <= latest:
+                self._outbox.put_nowait(waiting.request)
+
+    async def _read(self, call: Any) -> None:
+        while (response := await call.read()) != grpc.aio.EOF:
+            if response.in_reply_to:
+                self._take_answer(response)
+            else:
+                self._on_command(response)
+
+    def _take_answer(self, response: v1.AttachResponse) -> None:
+        waiting = self._unanswered.pop(response.in_reply_to, None)
+        if waiting is not None and not waiting.answer.done():
+            waiting.answer.set_result(response)
+
+
+def _raise_if_refused(error: grpc.aio.AioRpcError) -> None:
+    if error.code() in (grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.INVALID_ARGUMENT):
+        raise SessionRefusedError(error.details()) from error

@@ -1,0 +1,179 @@
+"""A worker: its session, its queues, its running jobs, its own gRPC server."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import structlog
+from mistudio import v1
+from nats.aio.msg import Msg
+
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.broker.connection import connect
+from mistudio_runtime.jobs import Service, ServiceContext, Stop
+from mistudio_runtime.jobs.failures import JobFailure
+from mistudio_runtime.queues import QueueTable
+from mistudio_runtime.serving import MeshServer
+from mistudio_runtime.settings import Settings
+from mistudio_runtime.version import version
+from mistudio_runtime.worker.attempt import Attempt, Run
+from mistudio_runtime.worker.inline import InlineRun
+from mistudio_runtime.worker.isolated import ChildProcesses, IsolatedRun
+from mistudio_runtime.worker.memory import resident_bytes
+from mistudio_runtime.worker.message import HeldMessage
+from mistudio_runtime.worker.options import WorkerOptions
+from mistudio_runtime.worker.puller import Puller
+from mistudio_runtime.worker.services import handlers_by_kind
+from mistudio_runtime.worker.session import WorkerSession
+from mistudio_runtime.worker.slots import Slots
+
+log = structlog.get_logger(__name__)
+
+_GOODBYE_SECONDS = 2.0
+_DRAIN_MARGIN_SECONDS = 8.0
+_THREADS = 64
+
+
+class Worker:
+    """Runs jobs of its services' queues until it is told to drain."""
+
+    def __init__(
+        self, settings: Settings, table: QueueTable, services: Sequence[Service], options: WorkerOptions
+    ) -> None:
+        """Takes what the worker is; nothing starts before `run`."""
+        self._settings = settings
+        self._table = table
+        self._services = services
+        self._options = options
+        self._handlers = handlers_by_kind(services)
+        self._slots = Slots(options.slots)
+        self._attempts: dict[Attempt, asyncio.Task[None]] = {}
+        self._stop = asyncio.Event()
+        self._children = ChildProcesses([name for service in services for name in service.preload], settings)
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="inline")
+        self._grpc_services: list[str] = []
+        self._address = ""
+        self._session = WorkerSession(settings.gateway, self._register, self._heartbeat, self._obey)
+
+    async def run(self, nats_url: str, stop: asyncio.Event) -> None:
+        """Works until `stop` is set or the gateway says drain; then drains.
+
+        Raises SessionRefusedError if the gateway refuses this worker.
+        """
+        self._stop = stop
+        server = await self._serve()
+        client = await connect(nats_url, self._options.name)
+        queues = [self._table.queue(name) for name in self._options.slots]
+        puller = Puller(client, queues, self._slots, self._start)
+        session = asyncio.create_task(self._session.run())
+        pulling = asyncio.create_task(puller.run(self._session.attached))
+        stopped = asyncio.create_task(stop.wait())
+        log.info("worker is ready", worker=self._options.name, address=self._address, queues=list(self._options.slots))
+        try:
+            await asyncio.wait({session, pulling, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            pulling.cancel()
+            if not session.done():
+                await self._drain()
+        finally:
+            for task in (session, pulling, stopped):
+                task.cancel()
+            results = await asyncio.gather(session, pulling, return_exceptions=True)
+            await server.stop(_GOODBYE_SECONDS)
+            await client.close()
+            self._threads.shutdown(wait=False, cancel_futures=True)
+        for result in results:
+            if isinstance(result, Exception):
+                raise result
+
+    async def _serve(self) -> MeshServer:
+        context = ServiceContext(self._settings, ArtifactStore.open(self._settings.artifacts_url))
+        server = MeshServer()
+        for service in self._services:
+            self._grpc_services += service.add_servicers(server.grpc, context)
+        port = await server.start(self._settings.worker_listen, self._grpc_services)
+        host = self._settings.worker_host or self._settings.worker_listen.rpartition(":")[0]
+        self._address = f"{host}:{port}"
+        return server
+
+    def _start(self, queue: str, message: Msg) -> None:
+        held = HeldMessage(message, self._settings.ack_wait_seconds)
+        attempt = Attempt(queue, held, self._session, self._make_run, self._settings.stop_grace_seconds)
+        self._attempts[attempt] = asyncio.create_task(self._process(attempt))
+
+    async def _process(self, attempt: Attempt) -> None:
+        try:
+            job = await attempt.process()
+            if job is not None:
+                await asyncio.to_thread(shutil.rmtree, self._settings.scratch / job.id, ignore_errors=True)
+        except Exception:  # the boundary of one job: the worker lives on, and the message comes again
+            log.exception("attempt broke", job=attempt.job_id)
+        finally:
+            del self._attempts[attempt]
+            self._slots.give_back(attempt.queue)
+
+    def _make_run(self, job: v1.Job, attempt: int) -> Run:
+        handler = self._handlers.get(job.kind)
+        if handler is None:
+            raise JobFailure(f"{self._options.name} has no handler for {job.kind}", reason="NO_HANDLER")
+        if handler.isolation == "inline":
+            return InlineRun(handler, job, attempt, self._settings, self._threads)
+        limit = self._options.memory_limit_bytes or self._table.queue(job.queue).memory_limit_bytes
+        return IsolatedRun(self._children, handler, job, attempt, limit)
+
+    async def _drain(self) -> None:
+        log.info("worker drains", running=len(self._attempts))
+        for attempt in list(self._attempts):
+            attempt.stop(Stop.DRAIN)
+        limit = self._settings.stop_grace_seconds + _DRAIN_MARGIN_SECONDS
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(limit):
+                await asyncio.gather(*self._attempts.values())
+        await self._session.say_goodbye(_GOODBYE_SECONDS)
+
+    def _obey(self, response: v1.AttachResponse) -> None:
+        which = response.WhichOneof("message")
+        if which == "command":
+            for attempt in list(self._attempts):
+                if attempt.job_id == response.command.job_id and attempt.number == response.command.attempt:
+                    attempt.command(response.command.command)
+        elif which == "drain":
+            self._stop.set()
+        elif which == "resize":
+            self._slots.resize(response.resize.queue, response.resize.slots)
+
+    def _register(self) -> v1.Register:
+        worker = v1.Worker(
+            name=self._options.name,
+            services=[service.name for service in self._services],
+            queues=self._served(),
+            job_kinds=sorted(self._handlers),
+            address=self._address,
+            grpc_services=self._grpc_services,
+            host=self._settings.host,
+            pid=os.getpid(),
+            version=version(),
+        )
+        return v1.Register(worker=worker, running=self._running(), token=self._settings.token.get_secret_value())
+
+    def _heartbeat(self) -> v1.Heartbeat:
+        return v1.Heartbeat(
+            running=self._running(),
+            rss_bytes=resident_bytes(os.getpid()),
+            draining=self._stop.is_set(),
+            queues=self._served(),
+        )
+
+    def _running(self) -> list[v1.RunningAttempt]:
+        return [
+            v1.RunningAttempt(job_id=attempt.job_id, attempt=attempt.number, queue=attempt.queue)
+            for attempt in self._attempts
+            if attempt.number
+        ]
+
+    def _served(self) -> list[v1.ServedQueue]:
+        return [v1.ServedQueue(queue=queue, slots=slots) for queue, slots in self._slots.limits.items()]

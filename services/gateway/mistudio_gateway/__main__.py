@@ -1,0 +1,42 @@
+"""`python -m mistudio_gateway`: the gateway, with a broker of its own unless MISTUDIO_NATS_URL names one."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+
+from mistudio_runtime.broker.binary import BrokerError
+from mistudio_runtime.broker.embedded import broker_url
+from mistudio_runtime.process import run_until_signalled
+from mistudio_runtime.queues import QueueTableError
+from mistudio_runtime.serving.server import PortTakenError
+from mistudio_runtime.settings import Settings, SettingsError
+from mistudio_runtime.telemetry.logging import configure_logging, get_logger
+
+from mistudio_gateway.gateway import running_gateway
+
+USAGE_ERROR = 2
+
+
+async def serve(settings: Settings, stop: asyncio.Event) -> None:
+    """Runs the gateway until `stop` is set."""
+    log = get_logger(__name__)
+    async with broker_url(settings) as url, running_gateway(settings, url) as server:
+        log.info("gateway is ready", port=server.port)
+        await stop.wait()
+        log.info("gateway stops")
+
+
+def main() -> None:
+    """Runs the gateway; ends with 2 if it is configured wrongly."""
+    try:
+        settings = Settings.load()
+        configure_logging(settings, "gateway")
+        run_until_signalled(lambda stop: serve(settings, stop))
+    except (SettingsError, QueueTableError, PortTakenError, BrokerError) as error:
+        sys.stderr.write(f"{error}\n")
+        sys.exit(USAGE_ERROR)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,111 @@
+"""The parts of a gateway, made and started in order, stopped in reverse."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from mistudio import v1
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.broker.connection import connect
+from mistudio_runtime.broker.provision import LEASE_FACTOR, ledger_bucket, provision, workers_bucket
+from mistudio_runtime.queues import QueueTable, load_queues
+from mistudio_runtime.serving import MeshServer
+from mistudio_runtime.settings import Settings
+from nats.aio.client import Client
+
+from mistudio_gateway.attempts import Attempts
+from mistudio_gateway.change_servicer import ChangeServicer
+from mistudio_gateway.commands import Commands
+from mistudio_gateway.control import JobControl
+from mistudio_gateway.dispatcher import Dispatcher
+from mistudio_gateway.event_log import EventLog
+from mistudio_gateway.forwarding import FORWARDED, Backends, ForwardingHandler, forwarded_service
+from mistudio_gateway.job_servicer import JobServicer
+from mistudio_gateway.jobs import Jobs
+from mistudio_gateway.ledger import Ledger
+from mistudio_gateway.queue_servicer import QueueServicer
+from mistudio_gateway.queues_view import QueuesView
+from mistudio_gateway.reconciler import Reconciler
+from mistudio_gateway.session_servicer import WorkerSessionServicer
+from mistudio_gateway.sessions import Sessions
+from mistudio_gateway.submission import Submission
+from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_gateway.worker_servicer import WorkerServicer
+
+STOP_SECONDS = 2.0
+_OWN = ("JobService", "QueueService", "WorkerService", "WorkerSessionService")
+
+
+@dataclass
+class _Plane:
+    """The job plane of one gateway."""
+
+    ledger: Ledger
+    events: EventLog
+    registry: WorkerRegistry
+    dispatcher: Dispatcher
+    reconciler: Reconciler
+    sessions: Sessions
+    commands: Commands
+    attempts: Attempts
+
+
+@asynccontextmanager
+async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[MeshServer]:
+    """Runs a gateway on settings.listen until the block ends."""
+    table = load_queues(settings.queues_file)
+    async with AsyncExitStack() as stack:
+        client = await connect(nats_url, "gateway")
+        stack.push_async_callback(client.close)
+        await provision(client.jetstream(), table, settings)
+        plane = await _start_plane(client, settings, stack)
+        backends = Backends(plane.registry)
+        stack.push_async_callback(backends.close)
+        server = MeshServer()
+        names = _add_services(server, plane, backends, settings, table)
+        await server.start(settings.listen, names)
+        stack.push_async_callback(server.stop, STOP_SECONDS)
+        yield server
+
+
+async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack) -> _Plane:
+    js = client.jetstream()
+    lease = settings.ack_wait_seconds * LEASE_FACTOR
+    events = EventLog(client, js)
+    ledger = Ledger(client, await ledger_bucket(js, settings), events)
+    registry = WorkerRegistry(client, await workers_bucket(js, settings), lease)
+    dispatcher = Dispatcher(client, js)
+    reconciler = Reconciler(client, ledger, dispatcher, registry, lease)
+    sessions = Sessions()
+    commands = Commands(client, sessions)
+    attempts = Attempts(ledger, events, registry, reconciler.kick, lease)
+    await events.start()
+    await commands.start()
+    for part in (ledger, registry):
+        await part.start()
+        stack.push_async_callback(part.stop)
+    reconciler.start()
+    stack.push_async_callback(reconciler.stop)
+    return _Plane(ledger, events, registry, dispatcher, reconciler, sessions, commands, attempts)
+
+
+def _add_services(
+    server: MeshServer, plane: _Plane, backends: Backends, settings: Settings, table: QueueTable
+) -> list[str]:
+    store = ArtifactStore.open(settings.artifacts_url)
+    jobs = Jobs(plane.ledger, plane.registry, table)
+    submission = Submission(plane.ledger, plane.dispatcher, store, settings, table)
+    control = JobControl(plane.ledger, plane.dispatcher, plane.commands, submission, plane.reconciler.kick)
+    changes = ChangeServicer(submission, jobs, store)
+    session = WorkerSessionServicer(settings, plane.sessions, plane.attempts, plane.registry)
+    v1.add_JobServiceServicer_to_server(JobServicer(submission, jobs, control, plane.events), server.grpc)
+    v1.add_QueueServiceServicer_to_server(QueueServicer(QueuesView(table, plane.ledger, plane.registry)), server.grpc)
+    v1.add_WorkerServiceServicer_to_server(WorkerServicer(plane.registry, plane.commands), server.grpc)
+    v1.add_WorkerSessionServiceServicer_to_server(session, server.grpc)
+    own = {"CatalogService": changes.catalog_handlers(), "FeatureService": changes.feature_handlers()}
+    server.grpc.add_generic_rpc_handlers(
+        tuple(ForwardingHandler(name, backends, own.get(name, {})) for name in FORWARDED)
+    )
+    return [*(f"mistudio.v1.{name}" for name in _OWN), *(forwarded_service(name).full_name for name in FORWARDED)]
