@@ -219,3 +219,11 @@ def test_tokens_of_another_tokenizer_or_length_are_refused(
     run.tokens = TokensReader.open(tmp_path / "t")
     with pytest.raises(TokensFormatError, match=message):
         run()
+
+
+def test_a_pause_without_room_for_its_checkpoint_fails_and_a_drain_ends_anyway(run: Run) -> None:
+    (run.folder / "checkpoints").write_text("no folder")
+    with pytest.raises(CheckpointError, match="free some space"):
+        run(RecordingReporter(StopRequest.PAUSE, stop_at_tokens=640))
+    with pytest.raises(Stopped):
+        run(RecordingReporter(StopRequest.DRAIN, stop_at_tokens=640))

@@ -30,7 +30,7 @@ def train(  # noqa: PLR0917 - the parts of a plan, in the order in which one thi
 
     Raises ConfigError, HookPointError or TokensFormatError for parts that do not fit together, CheckpointError for a
     checkpoint of another run, DivergenceError when a loss stops being finite, and Stopped when the reporter asks to
-    cancel, pause or drain (the latter two after writing a checkpoint). FINISH returns what there is.
+    cancel, pause or drain (after a checkpoint for the latter two). FINISH returns what there is.
     """
     plan = TrainingPlan(lm, tokens, hook_points, saes, config)
     check_plan(plan)
@@ -49,7 +49,10 @@ def train(  # noqa: PLR0917 - the parts of a plan, in the order in which one thi
 
 
 def _obey(request: StopRequest | None, session: TrainingSession) -> None:
-    if request in (StopRequest.PAUSE, StopRequest.DRAIN):
+    if request is StopRequest.PAUSE:
         session.save()
+    if request is StopRequest.DRAIN:
+        # The process ends either way; without this checkpoint, another one starts from the last.
+        session.save_if_possible()
     if request not in (None, StopRequest.FINISH):
         raise Stopped(StopRequest(request))

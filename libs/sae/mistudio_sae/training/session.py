@@ -21,12 +21,7 @@ _SAMPLE = 32_768
 class TrainingSession:
     """Many trainees on one activation source; between two calls its state is complete and can be saved."""
 
-    def __init__(
-        self,
-        plan: TrainingPlan,
-        checkpoint_dir: Path,
-        reporter: Reporter,
-    ) -> None:
+    def __init__(self, plan: TrainingPlan, checkpoint_dir: Path, reporter: Reporter) -> None:
         """Continue from the newest checkpoint of `checkpoint_dir`, or start afresh without one."""
         self._plan, self._folder, self._reporter = plan, checkpoint_dir, reporter
         self._config = plan.config
@@ -72,7 +67,7 @@ class TrainingSession:
         if crosses(self._config.evaluate_every_tokens, before, self.tokens_done) and not self.finished:
             self._evaluate()
         if crosses(self._config.checkpoint_every_tokens, before, self.tokens_done) and not self.finished:
-            self._checkpoint_if_possible()
+            self.save_if_possible()
 
     def save(self) -> None:
         """Write a checkpoint, if there is anything to keep yet; raises CheckpointError when it cannot be written."""
@@ -85,10 +80,15 @@ class TrainingSession:
         path = save_checkpoint(self._folder, checkpoint, keep=self._config.keep_checkpoints)
         self._reporter.log("info", f"checkpoint {path.name} written")
 
+    def save_if_possible(self) -> None:
+        """Write a checkpoint, or warn that it cannot be written; the former one stays, so at most time is lost."""
+        try:
+            self.save()
+        except CheckpointError as err:
+            self._reporter.log("warning", f"{err} The checkpoint before it is kept.")
+
     def results(self) -> list[TrainedSae]:
         """Evaluate every SAE on held-out tokens and return them, hook point by hook point."""
-        if not self._trainees:
-            self._build()
         evaluations = self._evaluate()
         return [self._result(*each) for each in zip(self._trainees, self._metrics, evaluations, strict=True)]
 
@@ -119,13 +119,6 @@ class TrainingSession:
             trainee.load_state_dict(_under(f"{place}.", checkpoint))
         self.step, self._metrics = checkpoint.step, checkpoint.metrics
         self._reporter.log("info", f"resumed after {self.tokens_done} tokens (step {self.step})")
-
-    def _checkpoint_if_possible(self) -> None:
-        try:
-            self.save()
-        except CheckpointError as err:
-            # The run and the former checkpoint are unharmed, and the next attempt may find space.
-            self._reporter.log("warning", f"{err} Training goes on.")
 
     def _report(self) -> None:
         for place, metrics in enumerate(self._metrics):
