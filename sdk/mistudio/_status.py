@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypedDict, cast
 
 import grpc
 from google.protobuf.message import DecodeError, Message
-from google.rpc import error_details_pb2, status_pb2  # type: ignore[import-untyped]  # publishes no types
+from google.rpc import error_details_pb2, status_pb2
 
 from mistudio import errors
 

@@ -59,9 +59,7 @@ class Watch:
     def accept(self, event: v1.JobEvent) -> bool:
         """Takes note of an event; False if it was seen before."""
         self._failures = 0
-        if event.WhichOneof("event") == "diagnosis":  # it carries the sequence of the event before it
-            return True
-        fresh = event.sequence > self.sequence
+        fresh = event.sequence > self.sequence or (event.sequence == self.sequence and _is_not_stored(event))
         self.sequence = max(self.sequence, event.sequence)
         return fresh
 
@@ -86,3 +84,8 @@ class Watch:
     def stored(self, job: v1.Job) -> None:
         """Takes note of the job as the ledger has it, which the caller reads when the watch is doubtful."""
         self.finished = self._closed and JobState.of(job).is_over
+
+
+def _is_not_stored(event: v1.JobEvent) -> bool:
+    # A diagnosis, or an end whose own event was lost, is made as it is sent and carries the last stored sequence.
+    return event.HasField("diagnosis") or (event.HasField("job") and JobState.of(event.job).is_over)

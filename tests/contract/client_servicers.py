@@ -11,7 +11,6 @@ from typing import Any, NoReturn
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import code_pb2, error_details_pb2, status_pb2
-
 from mistudio import v1
 
 TERMINAL = (v1.JOB_STATE_SUCCEEDED, v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED)
@@ -30,7 +29,8 @@ def refuse(context: grpc.ServicerContext, code: int, message: str, *details: Any
     raise AssertionError("abort raises")
 
 
-class Mesh(v1.JobServiceServicer, v1.QueueServiceServicer, v1.WorkerServiceServicer, v1.CatalogServiceServicer):
+class Mesh(  # the method names are the contract's
+v1.JobServiceServicer, v1.QueueServiceServicer, v1.WorkerServiceServicer, v1.CatalogServiceServicer):
     """Jobs in a dictionary; events as the test lays them down."""
 
     def __init__(self) -> None:

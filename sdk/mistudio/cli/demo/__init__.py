@@ -1,0 +1,1 @@
+"""The demo: raw text to readable features in one command."""

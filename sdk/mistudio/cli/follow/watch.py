@@ -1,0 +1,56 @@
+"""Follows jobs to their end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from mistudio import v1
+from mistudio.aio.client import AsyncClient
+from mistudio.cli.exits import Exit, of_state
+from mistudio.cli.follow.board import Board
+from mistudio.cli.follow.lines import JsonView
+from mistudio.cli.follow.live import LiveView
+from mistudio.cli.follow.plain import PlainView
+from mistudio.cli.follow.view import View
+from mistudio.cli.render.board import render_end
+from mistudio.cli.session import Session
+from mistudio.states import JobState
+
+
+def follow(session: Session, board: Board) -> None:
+    """Shows the jobs' events until all have ended. Raises MistudioError; KeyboardInterrupt leaves the jobs alone."""
+    with _view(session, board) as view:
+        asyncio.run(_follow_all(session.gateway, list(board.rows), view))
+
+
+def watch_to_end(session: Session, jobs: Sequence[v1.Job]) -> int:
+    """Follows jobs, says how they ended and returns the exit code: the first that is not OK, in the jobs' order."""
+    board = Board(jobs)
+    try:
+        follow(session, board)
+    except KeyboardInterrupt:
+        ids = " ".join(board.rows)
+        session.say(f"detached; the work goes on. Watch again: mistudio jobs watch {ids}")
+        return Exit.INTERRUPTED
+    if not session.json:
+        session.console.print(render_end(board))
+    return next((code for job in board.jobs() if (code := of_state(JobState.of(job)))), Exit.OK)
+
+
+def _view(session: Session, board: Board) -> View:
+    if session.json:
+        return JsonView(session, board)
+    if session.console.is_terminal:
+        return LiveView(session.console, board)
+    return PlainView(session.console, board)
+
+
+async def _follow_all(gateway: str, job_ids: list[str], view: View) -> None:
+    async with AsyncClient(gateway) as client:
+        await asyncio.gather(*(_follow_one(client, job_id, view) for job_id in job_ids))
+
+
+async def _follow_one(client: AsyncClient, job_id: str, view: View) -> None:
+    async for event in client.jobs.watch(job_id):
+        view.show(event)

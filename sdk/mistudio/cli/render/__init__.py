@@ -1,0 +1,1 @@
+"""From messages to what a terminal shows. Nothing here calls the mesh or prints."""

@@ -1,0 +1,59 @@
+"""`mistudio up`."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from mistudio.cli.command import MeshCommand
+from mistudio.cli.exits import Exit
+from mistudio.cli.session import Session
+from mistudio.cli.stack import supervisor
+from mistudio.cli.stack.state import StackState, running_stack
+
+_START_SECONDS = 120.0
+_ATTACH_SECONDS = 30.0
+
+
+@click.command(cls=MeshCommand)
+@click.option(
+    "--profile",
+    metavar="minimal|full|datasets|training",
+    default="minimal",
+    show_default=True,
+    help="What to start: a profile of the queue table.",
+)
+@click.option("--scale", multiple=True, metavar="SERVICE=N", help="So many processes of a service. Repeatable.")
+@click.option("--detach", is_flag=True, help="Start it in the background and return when the gateway answers.")
+@click.pass_obj
+def up(session: Session, profile: str, scale: tuple[str, ...], detach: bool) -> int | None:  # noqa: FBT001 - click
+    """Starts the mesh on this machine.
+
+    minimal is one process for all queues, full is one worker for each workload, datasets and training are parts of it.
+    """
+    if (state := running_stack()) is not None:
+        return _already(session, state, profile)
+    arguments = supervisor.command(profile, scale)
+    if not detach:
+        sys.stdout.flush()
+        os.execv(arguments[0], arguments)  # noqa: S606 - our own module under our own interpreter
+    process = supervisor.start(arguments)
+    gateway = supervisor.wait_until_ready(process, _START_SECONDS)
+    supervisor.wait_for_workers(gateway, _ATTACH_SECONDS)
+    document = {"pid": process.pid, "profile": profile, "gateway": gateway}
+    session.show(document, lambda: f"the mesh runs (profile {profile}), gateway {gateway}, pid {process.pid}")
+    session.say("look at it: mistudio status    stop it: mistudio down", "dim")
+    return None
+
+
+def _already(session: Session, state: StackState, profile: str) -> int:
+    session.show(
+        state.document,
+        lambda: f"the mesh runs already (profile {state.profile}), gateway {state.gateway}, pid {state.pid}",
+    )
+    if state.profile == profile:
+        return Exit.OK
+    session.say(f"for profile {profile} stop it first: mistudio down")
+    return Exit.PRECONDITION

@@ -1,0 +1,103 @@
+"""`mistudio submit KIND`: one command a job kind, made from the contract."""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+import click
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from mistudio.blocking.job import Job
+from mistudio.cli.command import MeshCommand, MeshGroup
+from mistudio.cli.follow.watch import watch_to_end
+from mistudio.cli.render.jobs import render_job
+from mistudio.cli.session import Session
+from mistudio.cli.spec.build import apply_options, read_params
+from mistudio.cli.spec.comments import comment
+from mistudio.cli.spec.fields import spec_fields
+from mistudio.cli.spec.shapes import message_of
+from mistudio.cli.spec.values import Pair, WholeNumber
+from mistudio.specs import KINDS
+
+
+@click.group(cls=MeshGroup)
+def submit() -> None:
+    """Submits a job; each kind has its own options."""
+
+
+def job_options() -> list[click.Parameter]:
+    """Returns fresh options that every job kind takes."""
+    pair = Pair()
+    return [
+        click.Option(
+            ["--params"], type=click.File("r"), metavar="FILE|-", help="The spec as JSON; options win over it."
+        ),
+        click.Option(["--name"], default="", help="A name for people."),
+        click.Option(["--priority"], type=click.IntRange(1, 10), help="10 first; without it the queue's."),
+        click.Option(["--label", "labels"], type=pair, multiple=True, help="A label for finding it again. Repeatable."),
+        click.Option(["--after", "depends_on"], metavar="JOB", multiple=True, help="Run after this job. Repeatable."),
+        click.Option(["--max-attempts"], type=WholeNumber(), help="Attempts before it fails for good."),
+        click.Option(["--request-id"], default="", help="The same id answers with the same job."),
+        click.Option(["--watch/--detach"], help="Follow the job to its end, or leave at once (the default)."),
+        click.Option(["--validate-only"], is_flag=True, help="Only validate; submit nothing."),
+    ]
+
+
+def read_spec(kind: str, params: IO[str] | None, values: dict[str, Any]) -> Message:
+    """Returns the spec of a kind from --params and the options of its own."""
+    message_type = message_of(KINDS[kind])
+    spec = GetMessageClass(message_type)()
+    if params is not None:
+        read_params(spec, params.read())
+    apply_options(spec, spec_fields(message_type), values)
+    return spec
+
+
+def spec_options(field: FieldDescriptor) -> list[click.Parameter]:
+    """Returns fresh options for the spec of a kind."""
+    return [option.to_option() for option in spec_fields(message_of(field))]
+
+
+def _command(kind: str, field: FieldDescriptor) -> click.Command:
+    @click.pass_obj
+    def run(session: Session, /, params: IO[str] | None, **values: Any) -> int | None:
+        return _submit(session, kind, params, values)
+
+    return MeshCommand(
+        name=kind,
+        callback=run,
+        params=spec_options(field) + job_options(),
+        help=comment(message_of(field).full_name),
+    )
+
+
+def _submit(session: Session, kind: str, params: IO[str] | None, values: dict[str, Any]) -> int | None:
+    with session.client() as client:
+        job = client.jobs.submit(
+            read_spec(kind, params, values),
+            display_name=values["name"],
+            priority=values["priority"] or 0,
+            labels=dict(values["labels"]),
+            depends_on=values["depends_on"],
+            max_attempts=values["max_attempts"] or 0,
+            request_id=values["request_id"],
+            validate_only=values["validate_only"],
+        )
+    return _tell(session, job, watch=values["watch"], validated=values["validate_only"])
+
+
+def _tell(session: Session, job: Job, *, watch: bool, validated: bool) -> int | None:
+    if validated:
+        session.show(job.proto, lambda: f"valid; it would go to queue {job.proto.queue}")
+        return None
+    if watch:
+        return watch_to_end(session, [job.proto])
+    session.show(job.proto, lambda: render_job(job.proto))
+    session.say(f"follow it: mistudio jobs watch {job.id}", "dim")
+    return None
+
+
+for _kind, _field in KINDS.items():
+    submit.add_command(_command(_kind, _field))
