@@ -14,7 +14,7 @@ from mistudio_sae.training.schedule import crosses
 from mistudio_sae.training.trainee import Trainee
 from mistudio_sae.training.validation import folded_copy, validate
 
-_SAMPLE = 32_768
+_SAMPLE = 16_384
 """Activations that decide scale and b_dec; the median is known to well under a percent from fewer."""
 
 
