@@ -41,10 +41,17 @@ sys.exit(asyncio.run(run_stack(Settings.load(), plan, Console(list(commands), pr
 class Run:
     """A supervisor in a process of its own, as `mistudio up` starts it."""
 
-    def __init__(self, home: Path, *, listen: str = "127.0.0.1:0", **programs: str) -> None:
+    def __init__(
+        self, home: Path, *, listen: str = "127.0.0.1:0", profile: str = "", gateway: str = GATEWAY, **programs: str
+    ) -> None:
+        """Takes programs to run as gateway and workers, or else a profile of the real ones."""
         self.home = home
-        commands = {"gateway": python(GATEWAY), **{name: python(program) for name, program in programs.items()}}
-        self._command = (sys.executable, "-c", DRIVER, json.dumps(commands))
+        commands = {"gateway": python(gateway), **{name: python(program) for name, program in programs.items()}}
+        self._command = (
+            (sys.executable, "-m", "mistudio_runtime.stack", "--profile", profile)
+            if profile
+            else (sys.executable, "-c", DRIVER, json.dumps(commands))
+        )
         self._environment = {
             **os.environ,
             "MISTUDIO_HOME": str(home),
@@ -232,11 +239,7 @@ async def test_a_process_that_keeps_failing_is_started_less_and_less_often(home:
 
 
 async def test_a_gateway_that_cannot_start_ends_the_start(home: Path) -> None:
-    async with Run(home, trainer=PATIENT) as run:
-        pass
-    commands = {"gateway": python("raise SystemExit('bad settings')"), "trainer": python(PATIENT)}
-    run._command = (*run._command[:-1], json.dumps(commands))
-    async with run:
+    async with Run(home, gateway="raise SystemExit('bad settings')", trainer=PATIENT) as run:
         assert await run.ended() == 1
         assert not run.left()
         assert any("gateway ended with exit code 1 before it was ready" in line for line in run.lines)
@@ -244,10 +247,7 @@ async def test_a_gateway_that_cannot_start_ends_the_start(home: Path) -> None:
 
 
 async def test_a_stop_during_the_start_is_obeyed(home: Path) -> None:
-    async with Run(home, trainer=PATIENT) as run:
-        pass
-    run._command = (*run._command[:-1], json.dumps({"gateway": python(PATIENT)}))
-    async with run:
+    async with Run(home, gateway=PATIENT) as run:
         await run.said("| up")  # the gateway runs, and never serves
         run.signal(signal.SIGINT)
         assert await run.ended() == 0
@@ -293,6 +293,19 @@ async def test_logs_are_rotated_at_start_and_three_are_kept(home: Path) -> None:
         "trainer.log.2",
     ]
     assert not (logs / "trainer.log.4").exists()
+
+
+async def test_the_real_services_come_up_and_leave_nothing_behind(home: Path) -> None:
+    async with Run(home, profile="datasets") as run:
+        record = await run.ready()
+        assert [process.name for process in record.processes] == ["broker", "gateway", "ingest", "curator"]
+        run.signal(signal.SIGTERM)
+        assert await run.ended() == 0
+        assert not run.left()
+    async with Run(home, profile="datasets") as run:
+        await run.ready()
+        run.process.kill()
+        await run.ended()  # and leaving the context waits until nothing of it runs
 
 
 async def test_bad_arguments_and_settings_are_one_readable_error(home: Path) -> None:

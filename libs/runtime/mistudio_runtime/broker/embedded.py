@@ -74,22 +74,15 @@ class EmbeddedBroker(ProcessListener):
         """
         binary = find_nats_server()
         self._lock = await self._take_lock()
+        running = False
         try:
-            self._identity = BrokerIdentity.load(self._folder)
-            self._identity.save(self._folder)
-            self._process = SupervisedProcess(
-                self._spec(binary), ready=self._until_ready, backoff=Backoff(first_seconds=0.1), listener=self
-            )
-            await self._process.start()
-            self._identity = dataclasses.replace(self._identity, port=self._port)
-            self._identity.save(self._folder)
-            announce_broker(self._home, self._identity.url, os.getpid())
+            await self._start_server(binary)
+            running = True
         except ProcessStartError as error:
-            await self.stop()
             raise BrokerError(str(error)) from error
-        except BaseException:
-            await self.stop()
-            raise
+        finally:
+            if not running:
+                await self.stop()
         return self
 
     async def stop(self) -> None:
@@ -144,6 +137,18 @@ class EmbeddedBroker(ProcessListener):
             ) from error
         announce_broker(self._home, None, os.getpid())
         return lock
+
+    async def _start_server(self, binary: Path) -> None:
+        identity = BrokerIdentity.load(self._folder)
+        identity.save(self._folder)
+        self._process = SupervisedProcess(
+            self._spec(binary), ready=self._until_ready, backoff=Backoff(first_seconds=0.1), listener=self
+        )
+        await self._process.start()
+        # From now on the port is fixed: the server finds it in its configuration when it is started again.
+        self._identity = dataclasses.replace(identity, port=self._port)
+        self._identity.save(self._folder)
+        announce_broker(self._home, self._identity.url, os.getpid())
 
     def _spec(self, binary: Path) -> ProcessSpec:
         assert self._lock is not None
