@@ -124,8 +124,8 @@ def test_an_export_never_overwrites(workshop: Workshop, data: Path, saelens_fold
             export_sae.run(ExportSae(sae=sae, local_path=str(data / name)), job)
     with pytest.raises(PathNotAllowedError):
         export_sae.run(ExportSae(sae=sae, local_path=str(tmp_path / "outside")), job)
+    sparsify = ExportSae(sae=sae, local_path=str(data / "new"), format=SaeFormat.SAE_FORMAT_SPARSIFY)
     with pytest.raises(PermanentFailure, match="only the SAELens layout"):
-        sparsify = ExportSae(sae=sae, local_path=str(data / "new"), format=SaeFormat.SAE_FORMAT_SPARSIFY)
         export_sae.run(sparsify, job)
     with pytest.raises(PermanentFailure, match="cannot be written"):
         export_sae.run(ExportSae(sae=sae, local_path=str(data / "file" / "below")), job)
