@@ -78,6 +78,8 @@ def move(job: v1.Job, state: v1.JobState.ValueType, now: datetime) -> None:
 
 def enqueue(job: v1.Job, now: datetime) -> None:
     """WAITING, PAUSED, FAILED or CANCELLED to QUEUED; a new message with a new deduplication id follows."""
+    if job.state in ACTIVE:  # its attempt has to end first
+        raise IllegalTransitionError(job, v1.JOB_STATE_QUEUED)
     move(job, v1.JOB_STATE_QUEUED, now)
     job.enqueue_count += 1
     job.ClearField("not_before")
@@ -120,7 +122,7 @@ def succeed(job: v1.Job, attempt: int, artifact_ids: Sequence[str], now: datetim
 def fail(job: v1.Job, attempt: int, failure: v1.Failure, now: datetime) -> None:
     """The attempt failed: the job is queued again with backoff, or fails for good."""
     _end_attempt(job, attempt, v1.ATTEMPT_OUTCOME_FAILED, now, failure)
-    _after_failure(job, failure, now, backoff(job.failed_attempts))
+    _after_failure(job, failure, now, backs_off=True)
 
 
 def lose(job: v1.Job, now: datetime) -> None:
@@ -132,7 +134,7 @@ def lose(job: v1.Job, now: datetime) -> None:
         failure_class=v1.FAILURE_CLASS_TRANSIENT,
     )
     _end_attempt(job, current_attempt(job), v1.ATTEMPT_OUTCOME_LOST, now, failure)
-    _after_failure(job, failure, now, timedelta(0))
+    _after_failure(job, failure, now, backs_off=False)
 
 
 def release(job: v1.Job, attempt: int, now: datetime) -> None:
@@ -193,7 +195,7 @@ def _end_attempt(
         attempt.failure.CopyFrom(failure)
 
 
-def _after_failure(job: v1.Job, failure: v1.Failure, now: datetime, delay: timedelta) -> None:
+def _after_failure(job: v1.Job, failure: v1.Failure, now: datetime, *, backs_off: bool) -> None:
     job.failed_attempts += 1
     if job.state == v1.JOB_STATE_CANCELLING:
         move(job, v1.JOB_STATE_CANCELLED, now)
@@ -204,8 +206,8 @@ def _after_failure(job: v1.Job, failure: v1.Failure, now: datetime, delay: timed
         job.failure.CopyFrom(failure)
         return
     move(job, _where_a_stop_leads(job), now)
-    if job.state == v1.JOB_STATE_QUEUED and delay:
-        job.not_before.FromDatetime(now + delay)
+    if job.state == v1.JOB_STATE_QUEUED and backs_off:
+        job.not_before.FromDatetime(now + backoff(job.failed_attempts))
 
 
 def _where_a_stop_leads(job: v1.Job) -> v1.JobState.ValueType:

@@ -58,7 +58,7 @@ class ArtifactManifest:
 
     def to_json(self) -> str:
         """Returns the text of manifest.json."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True) + "\n"
+        return json.dumps(asdict(self), indent=1) + "\n"
 
     @classmethod
     def from_json(cls, text: str) -> ArtifactManifest:

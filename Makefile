@@ -1,0 +1,82 @@
+# Every target does its own set-up: the first run makes .venv and installs what it needs.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
+ROOTS := sdk libs services tests bench tools
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test coverage up lint format types imports proto proto-check proto-floor bench check clean
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed"; exit 1; }
+	@$(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); echo "python's venv module is needed (Debian: apt install python3-venv)"; exit 1; }
+
+$(VENV)/.installed: pyproject.toml | $(VENV)/bin/python
+	@echo "installing miStudio mesh into $(VENV) (a few minutes the first time)"
+	@$(PIP) --editable '.[all]'
+	@touch $@
+
+$(VENV)/.installed-dev: pyproject.toml | $(VENV)/bin/python
+	@echo "installing miStudio mesh and its development tools into $(VENV) (a few minutes the first time)"
+	@$(PIP) --editable '.[dev]'
+	@touch $@ $(VENV)/.installed
+
+$(VENV)-proto/.installed: tools/proto-requirements.txt
+	@$(PYTHON) -m venv $(VENV)-proto
+	@$(VENV)-proto/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+demo: $(VENV)/.installed ## raw text to readable features, offline, on the real mesh
+	@$(BIN)/mistudio demo
+
+up: $(VENV)/.installed ## a whole mesh on this machine, until Ctrl-C
+	@$(BIN)/mistudio up
+
+test: $(VENV)/.installed-dev ## all tests that take seconds
+	@$(BIN)/pytest --cov --cov-report=
+
+coverage: test ## the tests, and what they did not reach
+	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
+	@$(BIN)/coverage report
+
+lint: $(VENV)/.installed-dev ## style
+	@$(BIN)/ruff check $(ROOTS)
+	@$(BIN)/ruff format --check --quiet $(ROOTS) || { echo "run 'make format'"; exit 1; }
+
+format: $(VENV)/.installed-dev ## make the style right
+	@$(BIN)/ruff check --fix --quiet $(ROOTS) || true
+	@$(BIN)/ruff format --quiet $(ROOTS)
+
+types: $(VENV)/.installed-dev ## mypy --strict
+	@$(BIN)/mypy
+
+imports: $(VENV)/.installed-dev ## who may import whom
+	@$(BIN)/lint-imports
+
+proto: $(VENV)-proto/.installed ## generate sdk/mistudio/v1 from protos/
+	@PATH="$(CURDIR)/$(VENV)-proto/bin:$$PATH" python tools/generate_protos.py
+
+proto-check: $(VENV)/.installed-dev proto ## the contract is clean, compatible, and what is generated is current
+	@$(BIN)/buf lint protos
+	@$(BIN)/buf format --diff --exit-code protos
+	@$(BIN)/buf breaking protos --against protos/released.binpb
+	@git diff --exit-code --stat -- sdk/mistudio/v1 || { echo "commit what 'make proto' generated"; exit 1; }
+
+proto-floor: ## the SDK imports on the oldest protobuf and grpcio that it allows
+	@$(PYTHON) -m venv $(VENV)-floor
+	@$(VENV)-floor/bin/python -m pip install --quiet --disable-pip-version-check \
+		grpcio==1.68.1 protobuf==5.28.1 googleapis-common-protos==1.66.0 click==8.1.8 rich==13.9.4
+	@PYTHONPATH=sdk $(VENV)-floor/bin/python -W error -c 'import mistudio, mistudio.v1, mistudio.cli; print("the SDK imports on its floor")'
+
+bench: $(VENV)/.installed-dev ## side-by-side measurements (bench/README.md)
+	@$(BIN)/python -m bench
+
+check: lint types imports proto-check test ## what CI runs
+
+clean: ## remove what make has made
+	rm -rf $(VENV) $(VENV)-proto $(VENV)-floor .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache

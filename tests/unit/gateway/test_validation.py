@@ -1,0 +1,162 @@
+"""Every bad field is refused at submit, all of them at once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from mistudio import v1
+from mistudio_gateway.validation import Scope, validate_request
+from mistudio_gateway.validation.request import VALIDATORS
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.errors import UnimplementedError
+from mistudio_runtime.queues import load_queues
+from mistudio_runtime.settings import Settings
+
+MODEL = v1.ArtifactRef(artifact_id="model-given-0")
+TOKENS = v1.ArtifactRef(artifact_id="tokens-given-0")
+DATASET = v1.ArtifactRef(artifact_id="dataset-given-0")
+SAE = v1.SaeSpec(d_sae=64, k=8)
+
+
+@pytest.fixture
+def scope(tmp_path: Path) -> Scope:
+    store = ArtifactStore(tmp_path / "store")
+    summaries: dict[str, dict[str, Any]] = {
+        "model": {"n_layers": 4, "context_length": 64},
+        "tokens": {},
+        "dataset": {"columns": {"text": "string", "label": "int64"}},
+        "sae": {"d_sae": 64},
+    }
+    for kind, summary in summaries.items():
+        with store.draft(kind, job_id="job-given", attempt=1) as draft:
+            draft.summary = summary
+            draft.commit()
+    files = tmp_path / "files"
+    files.mkdir()
+    (files / "a.txt").write_text("text")
+    (files / "empty").mkdir()
+    settings = Settings(home=tmp_path / "home", allowed_roots=[files])
+    return Scope(store, settings, load_queues(), lambda _: None)
+
+
+def refused(scope: Scope, **kind: Any) -> dict[str, str]:
+    request = v1.JobRequest(spec=v1.JobSpec(**kind))
+    validate_request(request, "job", scope)
+    return {violation.field.removeprefix("job.spec."): violation.description for violation in scope.violations}
+
+
+def train(**fields: Any) -> v1.TrainSae:
+    given: dict[str, Any] = {
+        "model": MODEL,
+        "tokens": TOKENS,
+        "hook_points": ["layer.3.resid_post"],
+        "saes": [SAE],
+        "total_tokens": 10_000,
+    }
+    return v1.TrainSae(**(given | fields))
+
+
+def test_a_good_request_passes(scope: Scope) -> None:
+    assert refused(scope, train_sae=train()) == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "says"),
+    [
+        ({"total_tokens": 0}, "total_tokens", "at least one batch"),
+        ({"hook_points": ["layer.4.resid_post"]}, "hook_points[0]", "layers 0 to 3"),
+        ({"hook_points": ["layer.x.resid"]}, "hook_points[0]", "no hook point"),
+        ({"hook_points": []}, "hook_points", "at least one"),
+        ({"saes": []}, "saes", "1 to"),
+        ({"saes": [v1.SaeSpec(d_sae=8, k=9)]}, "saes[0].k", "at most d_sae (8)"),
+        ({"saes": [v1.SaeSpec(d_sae=8)]}, "saes[0].k", "at least 1"),
+        ({"saes": [v1.SaeSpec(k=8)]}, "saes[0].d_sae", "is 1 to"),
+        ({"saes": [v1.SaeSpec(d_sae=8, k=1, architecture=v1.SAE_ARCHITECTURE_GATED)]}, "saes[0].architecture", "gated"),
+        ({"learning_rate": 0.0}, "learning_rate", "positive"),
+        ({"device": "tpu"}, "device", "cuda"),
+        ({"dtype": "float8"}, "dtype", "float32"),
+        ({"model": v1.ArtifactRef()}, "model", "name a model"),
+        ({"model": v1.ArtifactRef(artifact_id="model-gone-0")}, "model", "there is no artifact"),
+        ({"model": v1.ArtifactRef(artifact_id="../../etc")}, "model", "there is no artifact"),
+        ({"model": TOKENS}, "model", "is a tokens artifact, not a model"),
+        ({"tokens": v1.ArtifactRef(job_id="job-none")}, "tokens", "there is no job"),
+        ({"tokens": v1.ArtifactRef(step="nowhere")}, "tokens", "no step"),
+    ],
+)
+def test_bad_training_is_refused(scope: Scope, fields: dict[str, Any], field: str, says: str) -> None:
+    found = refused(scope, train_sae=train(**fields))
+    assert says in found[f"train_sae.{field}"]
+
+
+@pytest.mark.parametrize(
+    ("spec", "field", "says"),
+    [
+        (v1.DownloadDataset(), "", "name a source"),
+        (v1.DownloadDataset(hub=v1.HubDataset(name="../x")), ".hub.name", "owner/name"),
+        (v1.DownloadDataset(local=v1.LocalFiles()), ".local.paths", "at least one"),
+        (v1.DownloadDataset(local=v1.LocalFiles(paths=["/etc/passwd"])), ".local.paths[0]", "outside the allowed"),
+    ],
+)
+def test_bad_downloads_are_refused(scope: Scope, spec: v1.DownloadDataset, field: str, says: str) -> None:
+    assert says in refused(scope, download_dataset=spec)[f"download_dataset{field}"]
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [("gone.txt", "does not exist"), ("empty", "no text file"), ("../../x", "outside the allowed"), ("\0", "name a path")],
+)
+def test_bad_files_are_refused(scope: Scope, path: str, says: str) -> None:
+    spec = v1.DownloadDataset(local=v1.LocalFiles(paths=[f"{scope.settings.allowed_roots[0]}/{path}"]))
+    assert says in refused(scope, download_dataset=spec)["download_dataset.local.paths[0]"]
+
+
+def test_good_files_pass(scope: Scope) -> None:
+    spec = v1.DownloadDataset(local=v1.LocalFiles(paths=[f"{scope.settings.allowed_roots[0]}/a.txt"]))
+    assert refused(scope, download_dataset=spec) == {}
+
+
+@pytest.mark.parametrize(
+    ("fields", "field", "says"),
+    [
+        ({"context_length": 65}, "context_length", "context length is 64"),
+        ({"context_length": 1}, "context_length", "2 to"),
+        ({"validation_fraction": 1.0}, "validation_fraction", "less than 1"),
+        ({"text_column": "missing"}, "text_column", "no such column; it has text, label"),
+        ({"text_column": "label"}, "text_column", "not text"),
+    ],
+)
+def test_bad_tokenization_is_refused(scope: Scope, fields: dict[str, Any], field: str, says: str) -> None:
+    spec = v1.TokenizeDataset(dataset=DATASET, model=MODEL, **fields)
+    assert says in refused(scope, tokenize_dataset=spec)[f"tokenize_dataset.{field}"]
+
+
+def test_everything_wrong_is_said_at_once(scope: Scope) -> None:
+    found = refused(scope, train_sae=v1.TrainSae())
+    assert {"train_sae.model", "train_sae.tokens", "train_sae.hook_points", "train_sae.saes"} <= set(found)
+
+
+def test_the_envelope_is_checked(scope: Scope) -> None:
+    request = v1.JobRequest(
+        spec=v1.JobSpec(collect_garbage=v1.CollectGarbage()), priority=11, depends_on=["job-none"], max_attempts=1000
+    )
+    validate_request(request, "job", scope)
+    assert {violation.field for violation in scope.violations} == {
+        "job.priority",
+        "job.depends_on[0]",
+        "job.max_attempts",
+    }
+
+
+def test_an_empty_spec_is_refused_and_an_unbuilt_kind_says_so(scope: Scope) -> None:
+    assert refused(scope) == {"job.spec": "set one job kind"}
+    with pytest.raises(UnimplementedError, match="archive_jobs"):
+        refused(scope, archive_jobs=v1.ArchiveJobs())
+
+
+def test_every_kind_of_the_table_is_validated_or_refused() -> None:
+    kinds = {kind for queue in load_queues().queues for kind in queue.job_kinds}
+    assert kinds - VALIDATORS.keys() == {"archive_jobs"}
+    assert VALIDATORS.keys() <= kinds
+    assert kinds == {field.name for field in v1.JobSpec.DESCRIPTOR.fields}
