@@ -144,3 +144,10 @@ async def test_a_worker_with_another_token_is_refused(mesh: Mesh) -> None:
     worker = mesh.start("-m", "support.toy", "--name", "stranger@1", MISTUDIO_TOKEN="wrong")
     assert worker.wait(30) != 0
     assert "MISTUDIO_TOKEN" in (mesh.home / "process-1.log").read_text()
+
+
+async def test_health_can_be_watched(mesh: Mesh) -> None:
+    call = health_pb2_grpc.HealthStub(mesh.channel).Watch(health_pb2.HealthCheckRequest(service=""), timeout=5)
+    first = await anext(aiter(call))
+    call.cancel()
+    assert first.status == health_pb2.HealthCheckResponse.SERVING

@@ -16,7 +16,8 @@ def next_token_loss(model: PreTrainedModel, windows: Tensor) -> Tensor:
 @torch.no_grad()
 def mean_loss(model: PreTrainedModel, windows: Tensor, batch: int) -> float:
     """Mean loss over all windows with dropout off; leaves the model in training mode."""
-    model.eval()
-    total = sum(float(next_token_loss(model, part)) * len(part) for part in windows.split(batch))
+    model.train(mode=False)
+    parts = torch.split(windows, batch)
+    total = sum([float(next_token_loss(model, part)) * len(part) for part in parts], start=0.0)
     model.train()
     return total / len(windows)

@@ -14,21 +14,18 @@ import sysconfig
 import tokenize
 from collections.abc import Iterator
 from pathlib import Path
+from pydoc_data.topics import topics as topic_texts
 from types import ModuleType
 
-SKIPPED_PARTS = frozenset(
-    {"test", "tests", "idle_test", "site-packages", "turtledemo", "pydoc_data", "__pycache__"}
-)
+SKIPPED_PARTS = frozenset({"test", "tests", "idle_test", "site-packages", "turtledemo", "pydoc_data", "__pycache__"})
 MIN_COMMENT_LINES = 3
 Definition = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 
 
 def topics() -> Iterator[tuple[str, str]]:
     """Yield ``(name, text)`` of every topic of ``pydoc_data.topics``."""
-    from pydoc_data.topics import topics as table
-
-    for name in sorted(table):
-        yield f"topic/{name}", table[name]
+    for name in sorted(topic_texts):
+        yield f"topic/{name}", topic_texts[name]
 
 
 def library_modules() -> Iterator[tuple[str, str]]:

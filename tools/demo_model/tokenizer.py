@@ -1,7 +1,7 @@
 """Train the byte-level BPE tokenizer and write it in the transformers format."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers, processors, trainers
@@ -32,7 +32,7 @@ def train_tokenizer(texts: Iterable[str], vocab_size: int) -> Tokenizer:
 
 def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> None:
     """Write ``tokenizer.json`` (compact) and its two configuration files."""
-    fast = PreTrainedTokenizerFast(
+    fast = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call] # transformers leaves it untyped
         tokenizer_object=tokenizer,
         bos_token=BOUNDARY,
         eos_token=BOUNDARY,
@@ -41,8 +41,15 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path, context_length: int) -> N
         clean_up_tokenization_spaces=False,
     )
     fast.save_pretrained(folder)
-    path = folder / "tokenizer.json"
-    content = json.loads(path.read_text(encoding="utf-8"))
-    path.write_text(json.dumps(content, ensure_ascii=False, separators=(",", ":")), "utf-8")
+    content = json.loads((folder / "tokenizer.json").read_text(encoding="utf-8"))
+    compact = json.dumps(content, ensure_ascii=False, separators=(",", ":"))
+    (folder / "tokenizer.json").write_text(compact, encoding="utf-8")
     special = {"bos_token": BOUNDARY, "eos_token": BOUNDARY, "unk_token": BOUNDARY}
-    (folder / "special_tokens_map.json").write_text(json.dumps(special, indent=2) + "\n", "utf-8")
+    _write(folder / "special_tokens_map.json", special)
+    settings = json.loads((folder / "tokenizer_config.json").read_text(encoding="utf-8"))
+    # transformers 5 writes its own class name, which transformers 4 does not know.
+    _write(folder / "tokenizer_config.json", {**settings, "tokenizer_class": "PreTrainedTokenizerFast"})
+
+
+def _write(path: Path, content: Mapping[str, object]) -> None:
+    path.write_text(json.dumps(content, indent=2, sort_keys=True) + "\n", encoding="utf-8")

@@ -19,9 +19,7 @@ def pack(documents: Sequence[Tensor], length: int, offset: int = 0) -> Tensor:
     return stream[: len(stream) // length * length].view(-1, length)
 
 
-def epochs(
-    documents: Sequence[Tensor], length: int, batch: int, generator: torch.Generator
-) -> Iterator[Tensor]:
+def epochs(documents: Sequence[Tensor], length: int, batch: int, generator: torch.Generator) -> Iterator[Tensor]:
     """Yield batches ``[batch, length]`` for ever.
 
     Each epoch has its own order of documents, cut offset and order of windows, so that no
@@ -32,4 +30,4 @@ def epochs(
         offset = int(torch.randint(length, (), generator=generator))
         windows = pack([documents[index] for index in order], length, offset)
         shuffled = windows[torch.randperm(len(windows), generator=generator)]
-        yield from shuffled[: len(windows) // batch * batch].split(batch)
+        yield from torch.split(shuffled[: len(windows) // batch * batch], batch)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import wraps
 from typing import Any, Generic, ParamSpec, TypeVar
 
 from mistudio.aio.transport import AsyncTransport
-from mistudio.calls.call import Call, Listing
+from mistudio.calls.call import Call, Listing, like
 
 _P = ParamSpec("_P")
 _Read = TypeVar("_Read")
@@ -33,7 +32,7 @@ class Awaited(Generic[_P, _Read, _Result]):
         """Returns the method bound to its transport; on the class, one that only serves for reading about it."""
         transport: Any = None if noun is None else noun._transport  # noqa: SLF001 - the two are one thing
 
-        @wraps(self._build)
+        @like(self._build)
         async def method(*args: _P.args, **kwargs: _P.kwargs) -> _Result:
             return self._wrap(transport, await transport.call(self._build(*args, **kwargs)))
 
@@ -52,7 +51,7 @@ class AwaitedPages(Generic[_P, _Read, _Result]):
         """Returns the method bound to its transport; on the class, one that only serves for reading about it."""
         transport: Any = None if noun is None else noun._transport  # noqa: SLF001 - the two are one thing
 
-        @wraps(self._build)
+        @like(self._build)
         def method(*args: _P.args, **kwargs: _P.kwargs) -> AsyncIterator[_Result]:
             return (self._wrap(transport, item) async for item in transport.pages(self._build(*args, **kwargs)))
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import inspect
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from functools import wraps
+from typing import Any, Generic, TypeVar, cast
 
 from google.protobuf.message import Message
 
 _Answer = TypeVar("_Answer", bound=Message)
 _Result = TypeVar("_Result")
+_Method = TypeVar("_Method", bound=Callable[..., object])
 
 
 @dataclass(frozen=True)
@@ -63,3 +66,18 @@ def unary(
 def request_id_or_new(request_id: str) -> str:
     """Returns the id given, or a random one: a call that carries one is safe to repeat (AIP-155)."""
     return request_id or str(uuid.uuid4())
+
+
+def like(build: Callable[..., object]) -> Callable[[_Method], _Method]:
+    """Returns a decorator that gives a method name, documentation and arguments of what builds its call.
+
+    What it returns is another thing than a `Call`, so that is left out.
+    """
+    signature = inspect.signature(build).replace(return_annotation=inspect.Signature.empty)
+
+    def decorate(method: _Method) -> _Method:
+        wrapped: Any = wraps(build)(method)
+        wrapped.__signature__ = signature
+        return cast("_Method", wrapped)
+
+    return decorate

@@ -6,15 +6,15 @@ from collections.abc import Sequence
 
 from mistudio import v1
 from mistudio_runtime.artifacts.notes import FeatureNotes
-from mistudio_sae.features import Example, Feature, Neighbour, TokenWeight
+from mistudio_sae.features import Example, Feature, FeatureBrief, Neighbour, TokenWeight
 
 
 def feature_message(artifact_id: str, feature: Feature, bands: int, note: FeatureNotes) -> v1.Feature:
     """Returns everything about a feature; `bands` is how many quantile bands its examples were sorted into."""
-    message = feature_brief(artifact_id, feature, bands, note)
-    del message.examples[:]
-    examples = (*feature.top_examples, *feature.quantile_examples)
-    message.examples.extend(_example(example, bands) for example in examples)
+    best = feature.top_examples[0] if feature.top_examples else None
+    message = brief_message(artifact_id, FeatureBrief(feature.row, feature.top_logits, best), bands, note)
+    others = (*feature.top_examples[1:], *feature.quantile_examples)
+    message.examples.extend(_example(example, bands) for example in others)
     message.histogram_edges.extend(_edges(feature))
     message.histogram_counts.extend(feature.histogram)
     message.bottom_logits.extend(map(_logit, feature.bottom_logits))
@@ -22,9 +22,9 @@ def feature_message(artifact_id: str, feature: Feature, bands: int, note: Featur
     return message
 
 
-def feature_brief(artifact_id: str, feature: Feature, bands: int, note: FeatureNotes) -> v1.Feature:
+def brief_message(artifact_id: str, brief: FeatureBrief, bands: int, note: FeatureNotes) -> v1.Feature:
     """Returns what a list shows: the numbers, what it promotes, and its best example."""
-    row = feature.row
+    row = brief.row
     return v1.Feature(
         artifact_id=artifact_id,
         latent=row.latent,
@@ -33,8 +33,8 @@ def feature_brief(artifact_id: str, feature: Feature, bands: int, note: FeatureN
         mean_activation=row.mean_active,
         dead=row.dead,
         interestingness=row.interestingness,
-        examples=[_example(example, bands) for example in feature.top_examples[:1]],
-        top_logits=map(_logit, feature.top_logits),
+        examples=[] if brief.best is None else [_example(brief.best, bands)],
+        top_logits=map(_logit, brief.top_logits),
         label=note.label,
         starred=note.starred,
     )

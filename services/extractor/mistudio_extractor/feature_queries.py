@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
@@ -13,7 +13,7 @@ from mistudio_sae.features import FeatureFilter, FeatureRow, FeatureStore
 from mistudio_sae.features.store import SortKey
 
 from mistudio_extractor.feature_library import FeatureLibrary
-from mistudio_extractor.feature_messages import feature_brief, feature_message, trace_message
+from mistudio_extractor.feature_messages import brief_message, feature_message, trace_message
 from mistudio_extractor.feature_page import decode_page, encode_page
 from mistudio_extractor.text_activations import activate
 from mistudio_extractor.warm_saes import WarmSaes
@@ -88,11 +88,11 @@ class FeatureQueries:
             traces=map(trace_message, found.latents, found.activations),
         )
 
-    def _briefs(self, artifact_id: str, store: FeatureStore, rows: Iterable[FeatureRow]) -> Sequence[v1.Feature]:
+    def _briefs(self, artifact_id: str, store: FeatureStore, rows: Sequence[FeatureRow]) -> Sequence[v1.Feature]:
         notes, bands = read_notes(self._store, artifact_id).features, _bands(store)
         return [
-            feature_brief(artifact_id, store.get(row.latent), bands, notes.get(row.latent, FeatureNotes()))
-            for row in rows
+            brief_message(artifact_id, brief, bands, notes.get(brief.row.latent, FeatureNotes()))
+            for brief in store.briefs(rows)
         ]
 
 

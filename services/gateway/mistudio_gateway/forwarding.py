@@ -29,6 +29,7 @@ _DEFAULT_SECONDS = 60.0
 _OPTIONS = (
     ("grpc.max_receive_message_length", MAX_MESSAGE_BYTES),
     ("grpc.max_send_message_length", MAX_MESSAGE_BYTES),
+    ("grpc.enable_http_proxy", 0),  # gRPC would use http_proxy even for the loopback
 )
 
 

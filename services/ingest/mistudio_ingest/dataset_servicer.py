@@ -20,19 +20,19 @@ class DatasetServicer(v1.DatasetServiceServicer):
         """Takes where the answers come from."""
         self._previews = previews
 
-    async def PreviewDataset(  # noqa: N802 - the rpc's name
+    async def PreviewDataset(
         self,
         request: v1.PreviewDatasetRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> v1.PreviewDatasetResponse:
         """Shows rows of a dataset."""
         rows, total = await asyncio.to_thread(self._previews.rows, request.artifact_id, request.offset, request.rows)
         return v1.PreviewDatasetResponse(rows=rows, total_rows=total)
 
-    async def PreviewTokenization(  # noqa: N802 - the rpc's name
+    async def PreviewTokenization(
         self,
         request: v1.PreviewTokenizationRequest,
-        context: Context,  # noqa: ARG002
+        context: Context,
     ) -> v1.PreviewTokenizationResponse:
         """Shows how a model's tokenizer splits a text."""
         tokens = await asyncio.to_thread(self._previews.tokens, request.model_artifact_id, request.text)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from google.protobuf.json_format import MessageToDict
 from mistudio.v1 import TrainSae
-from mistudio_runtime.jobs import JobContext, JobStoppedError, PermanentFailure, Stop
+from mistudio_runtime.jobs import JobContext, JobStoppedError, PermanentFailure, Stop, TransientFailure
 from mistudio_runtime.jobs.inputs import check_tokenizer, input_artifact
 from mistudio_sae.devices import choose_device, use_available_cores
+from mistudio_sae.errors import CheckpointError
 from mistudio_sae.models import LanguageModel, load_model
 from mistudio_sae.tokens import TokensReader
 from mistudio_sae.training import TrainedSae, train
@@ -25,8 +26,8 @@ def run(spec: TrainSae, context: JobContext) -> list[str]:
     """Trains every SAE on every hook point; returns the ids of the SAE artifacts, hook point by hook point.
 
     Continues from the newest checkpoint of an earlier attempt with the same spec, to the same weights as without the
-    interruption. Raises PermanentFailure or a ScienceError for what no other attempt can mend, JobStoppedError when
-    asked to stop.
+    interruption. Raises PermanentFailure or a ScienceError for what no other attempt can mend, TransientFailure
+    when a checkpoint cannot be written, JobStoppedError when asked to stop.
     """
     context.stages({"load": 1, "harvest": 1, "train": 20, "evaluate": 3, "save": 1})
     dtype, device, hooks = _dtype(spec), choose_device(spec.device), hook_points(spec)
@@ -62,7 +63,11 @@ def _train(
 ) -> list[TrainedSae]:
     with MetricsLog(scratch.metrics) as log, obeying_stops():
         reporter = TrainingReporter(context, plan.names, plan.outputs, log.append)
-        return train(lm, tokens, plan.hooks, plan.saes, plan.config, scratch.checkpoints, reporter)
+        try:
+            return train(lm, tokens, plan.hooks, plan.saes, plan.config, scratch.checkpoints, reporter)
+        except CheckpointError as error:
+            # Space for it may be there the next time, or on another machine.
+            raise TransientFailure(str(error), reason="CHECKPOINT") from error
 
 
 def _commit(context: JobContext, index: int, plan: TrainingPlan, trained: list[TrainedSae], origin: SaeOrigin) -> str:

@@ -81,7 +81,9 @@ def test_equals_the_definitions(reader: TokensReader, architecture: str, batch_b
     made = sae(architecture)
     report = _evaluate(reader, made, batch_blocks=batch_blocks).as_dict()
     for name, expected in _naive(reader, made).items():
-        assert report[name] == pytest.approx(expected, rel=1e-5), name
+        # Rounding of float32 log-probabilities shows where the tiny model's losses nearly cancel.
+        slack = 1e-4 if name == "ce_recovered" else 0
+        assert report[name] == pytest.approx(expected, rel=1e-5, abs=slack), name
 
 
 def test_a_perfect_reconstruction_costs_nothing(reader: TokensReader) -> None:

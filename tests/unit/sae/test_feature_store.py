@@ -116,6 +116,18 @@ def test_wrong_questions_are_refused(store: FeatureStore) -> None:
         store.search_tokens("  ")
 
 
+def test_a_brief_holds_the_best_example_and_the_logits(store: FeatureStore) -> None:
+    rows = store.list("latent", descending=False, limit=1000)
+    briefs = store.briefs(rows)
+
+    for row, brief in zip(rows, briefs, strict=True):
+        whole = store.get(row.latent)
+        assert brief.row == row
+        assert brief.top_logits == whole.top_logits
+        assert brief.best == (None if row.dead else whole.top_examples[0])
+    assert store.briefs([]) == []
+
+
 @pytest.mark.parametrize("name", [INFO_FILE, STATISTICS_FILE, EXAMPLES_FILE])
 def test_a_damaged_or_missing_file_is_named(tmp_path: Path, store: FeatureStore, name: str) -> None:
     for path in store.folder.iterdir():

@@ -5,8 +5,10 @@ import dataclasses
 import pytest
 import torch
 from mistudio_sae.errors import ConfigError
+from mistudio_sae.saes import SaeConfig
 from mistudio_sae.training import TrainingConfig
 from mistudio_sae.training.firing import FiringRecord
+from mistudio_sae.training.optimizer import default_learning_rate
 from mistudio_sae.training.schedule import crosses, learning_rate_factor, sparsity_factor
 
 CONFIG = TrainingConfig(total_tokens=100 * 64, batch_tokens=64, buffer_tokens=512)
@@ -95,3 +97,8 @@ def test_the_frequency_covers_one_to_two_windows() -> None:
         each.update(torch.tensor([1, 1, 0]), 6)
     assert torch.equal(firing.log10_frequency(), again.log10_frequency())
     assert torch.equal(firing.dead_mask(), again.dead_mask())
+
+
+def test_the_default_learning_rate_falls_with_the_root_of_a_wide_dictionary() -> None:
+    rates = [default_learning_rate(SaeConfig("topk", 64, d_sae, k=4)) for d_sae in (256, 2048, 8192)]
+    assert rates[0] == rates[1] == pytest.approx(2 * rates[2])

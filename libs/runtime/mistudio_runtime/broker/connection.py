@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import nats
 import structlog
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
@@ -17,7 +16,8 @@ async def connect(url: str, name: str) -> Client:
     """
 
     async def on_disconnect() -> None:
-        log.warning("broker connection lost; reconnecting")
+        if not client.is_closed and not client.is_draining:
+            log.warning("broker connection lost; reconnecting")
 
     async def on_reconnect() -> None:
         log.info("broker connection is back")
@@ -26,7 +26,8 @@ async def connect(url: str, name: str) -> Client:
         # The only place where a permission violation or a slow consumer shows.
         log.warning("broker error", kind=type(error).__name__, slow_consumer=isinstance(error, SlowConsumerError))
 
-    return await nats.connect(
+    client = Client()
+    await client.connect(
         url,
         name=name,
         allow_reconnect=True,
@@ -37,3 +38,4 @@ async def connect(url: str, name: str) -> Client:
         reconnected_cb=on_reconnect,
         error_cb=on_error,
     )
+    return client

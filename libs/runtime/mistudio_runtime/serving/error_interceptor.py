@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, NoReturn
 
@@ -56,6 +57,9 @@ def _stream(behavior: Any, method: str) -> Any:
     @functools.wraps(behavior)
     async def call(request: Any, context: grpc.aio.ServicerContext[Any, Any]) -> AsyncIterator[Any]:
         try:
+            if inspect.iscoroutinefunction(behavior):  # it writes to the context itself, as Health.Watch does
+                await behavior(request, context)
+                return
             async for response in behavior(request, context):
                 yield response
         except Exception as error:  # noqa: BLE001 - the boundary: what leaves the process is a status

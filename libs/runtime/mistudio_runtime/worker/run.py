@@ -6,11 +6,14 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
+from pydantic import SecretStr
+
 from mistudio_runtime.broker.binary import BrokerError
 from mistudio_runtime.broker.discovery import wait_for_broker
 from mistudio_runtime.process import run_until_signalled
 from mistudio_runtime.queues import QueueTableError, load_queues
 from mistudio_runtime.settings import Settings, SettingsError
+from mistudio_runtime.stack.record import discover_token
 from mistudio_runtime.telemetry.logging import configure_logging
 from mistudio_runtime.worker.options import parse_options
 from mistudio_runtime.worker.services import ServiceError, load_services
@@ -27,7 +30,7 @@ def run_worker(services: Sequence[str], argv: Sequence[str] | None = None) -> No
     Ends the process with 2 and a sentence if the configuration is wrong.
     """
     try:
-        settings = Settings.load()
+        settings = _with_token(Settings.load())
         table = load_queues(settings.queues_file)
         options = parse_options(services, table, settings.host, sys.argv[1:] if argv is None else argv)
         configure_logging(settings, options.name.partition("@")[0])
@@ -37,6 +40,13 @@ def run_worker(services: Sequence[str], argv: Sequence[str] | None = None) -> No
     except (SettingsError, QueueTableError, ServiceError, SessionRefusedError, BrokerError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(_CONFIGURED_WRONGLY)
+
+
+def _with_token(settings: Settings) -> Settings:
+    """Lets a worker that is started by hand join the stack that runs in its home."""
+    if settings.token.get_secret_value() or not (token := discover_token(settings.home)):
+        return settings
+    return settings.model_copy(update={"token": SecretStr(token)})
 
 
 async def _run(worker: Worker, settings: Settings, stop: asyncio.Event) -> None:

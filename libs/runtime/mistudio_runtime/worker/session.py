@@ -27,6 +27,7 @@ _CHANNEL_OPTIONS = (
     ("grpc.keepalive_timeout_ms", 4_000),
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    ("grpc.enable_http_proxy", 0),  # gRPC would use http_proxy even for the loopback
 )
 
 

@@ -1,4 +1,4 @@
-"""Streaming language-model loss under replacement, accumulated in float64."""
+"""Streaming language-model loss under replacement: float32 log-probabilities, float64 sums."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ class LanguageMeter:
             self._add_block(ids[block], counted[block], clean[block], spliced[block], zero[block])
 
     def _add_block(self, ids: Tensor, counted: Tensor, clean: Tensor, spliced: Tensor, zero: Tensor) -> None:
-        """Add one block; a block at a time, because log-probabilities in float64 are large."""
+        """Add one block; a block at a time, because log-probabilities of a whole batch are large."""
         self._predictions += int(counted[:-1].sum())
         self._positions += int(counted.sum())
-        log_clean, log_spliced = clean.double().log_softmax(-1), spliced.double().log_softmax(-1)
+        log_clean, log_spliced = clean.float().log_softmax(-1), spliced.float().log_softmax(-1)
         self._clean += _loss(log_clean, ids, counted)
         self._spliced += _loss(log_spliced, ids, counted)
-        self._zero += _loss(zero.double().log_softmax(-1), ids, counted)
+        self._zero += _loss(zero.float().log_softmax(-1), ids, counted)
         divergence = (log_clean.exp() * (log_clean - log_spliced)).sum(-1)
-        self._kl += float(divergence[counted].sum())
+        self._kl += float(divergence[counted].double().sum())
 
     def ce_clean(self) -> float:
         """Cross-entropy of the untouched model, nats."""
@@ -56,4 +56,4 @@ class LanguageMeter:
 def _loss(log_probabilities: Tensor, ids: Tensor, counted: Tensor) -> float:
     """Summed loss of predicting each next token of one block [context] where the input token counts."""
     losses = -log_probabilities[:-1].gather(1, ids[1:].unsqueeze(1)).squeeze(1)
-    return float(losses[counted[:-1]].sum())
+    return float(losses[counted[:-1]].double().sum())

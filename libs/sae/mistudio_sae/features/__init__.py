@@ -3,7 +3,7 @@
 from mistudio_sae.features.config import FeatureConfig
 from mistudio_sae.features.errors import FeatureStoreError, LatentNotFoundError
 from mistudio_sae.features.extract import extract_features
-from mistudio_sae.features.feature import Example, Feature, FeatureRow, Neighbour, TokenMatch, TokenWeight
+from mistudio_sae.features.feature import Example, Feature, FeatureBrief, FeatureRow, Neighbour, TokenMatch, TokenWeight
 from mistudio_sae.features.filters import FeatureFilter
 from mistudio_sae.features.store import FeatureStore
 from mistudio_sae.features.summary import FeatureSummary
@@ -11,6 +11,7 @@ from mistudio_sae.features.summary import FeatureSummary
 __all__ = [
     "Example",
     "Feature",
+    "FeatureBrief",
     "FeatureConfig",
     "FeatureFilter",
     "FeatureRow",

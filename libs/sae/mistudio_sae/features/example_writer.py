@@ -1,4 +1,4 @@
-"""Writes `examples.parquet`."""
+"""Writes `examples.parquet`, and `best.parquet` beside it."""
 
 from __future__ import annotations
 
@@ -9,11 +9,12 @@ from typing import Any, Self
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from mistudio_sae.features.config import FeatureConfig
 from mistudio_sae.features.documents import DocumentIndex, Int64Array
-from mistudio_sae.features.schema import EXAMPLES, EXAMPLES_GROUP
+from mistudio_sae.features.schema import BEST_FILE, EXAMPLES, EXAMPLES_GROUP
 from mistudio_sae.features.windows_table import OUTSIDE, ExampleTable
 
 KINDS = ("top", "quantile")
@@ -24,6 +25,8 @@ class ExampleWriter:
 
     def __init__(self, path: Path, context: int, documents: DocumentIndex, config: FeatureConfig) -> None:
         self._writer = pq.ParquetWriter(path, EXAMPLES, compression="zstd")
+        self._best: list[pa.Table] = []
+        self._best_path = path.with_name(BEST_FILE)
         self._context, self._documents, self._config = context, documents, config
 
     def __enter__(self) -> Self:
@@ -33,13 +36,16 @@ class ExampleWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Finish the file."""
+        """Finish the files."""
         self._writer.close()
+        best = pa.concat_tables([EXAMPLES.empty_table(), *self._best])
+        pq.write_table(best, self._best_path, compression="zstd")
 
     def write(self, latents: Int64Array, top: ExampleTable, sample: ExampleTable) -> None:
         """Write at most `EXAMPLES_GROUP` latents (ids [rows]), each latent's top examples before its sample."""
         tables = [self._rows(latents, table, kind) for kind, table in enumerate((top, sample))]
         joined = pa.concat_tables(tables)
+        self._best.append(tables[0].filter(pc.equal(tables[0].column("rank"), 0)))
         order = np.argsort(joined.column("latent").to_numpy(), kind="stable")
         self._writer.write_table(joined.take(pa.array(order)), row_group_size=EXAMPLES_GROUP * 10**6)
 

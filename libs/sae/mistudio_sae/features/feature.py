@@ -66,6 +66,17 @@ class FeatureRow:
 
 
 @dataclass(frozen=True)
+class FeatureBrief:
+    """What a list shows of a feature beside its row."""
+
+    row: FeatureRow
+    top_logits: tuple[TokenWeight, ...]
+    """Tokens that it promotes, strongest first."""
+    best: Example | None
+    """Its strongest example; None for a dead latent."""
+
+
+@dataclass(frozen=True)
 class Feature:
     """Everything about one latent."""
 

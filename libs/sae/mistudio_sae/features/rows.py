@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from mistudio_sae.features.feature import Example, Feature, FeatureRow, Neighbour, TokenWeight
+from mistudio_sae.features.feature import Example, Feature, FeatureBrief, FeatureRow, Neighbour, TokenWeight
 
 Row = dict[str, Any]
 
@@ -42,6 +42,12 @@ def feature(row: Row, examples: list[Row], vocabulary: Sequence[str]) -> Feature
         top_examples=tuple(example for example in shown if example.kind == "top"),
         quantile_examples=tuple(example for example in shown if example.kind == "quantile"),
     )
+
+
+def feature_brief(row: FeatureRow, logits: Row, best: Row | None, vocabulary: Sequence[str]) -> FeatureBrief:
+    """The brief of a list entry, its logit columns, and its row of `best.parquet` if it has one."""
+    weights = _weights(logits["logit_top_ids"], logits["logit_top_values"], vocabulary)
+    return FeatureBrief(row, weights, None if best is None else _example(best, vocabulary))
 
 
 def _example(row: Row, vocabulary: Sequence[str]) -> Example:

@@ -36,6 +36,9 @@ interesting latents.
 | peak | index of the peak within the window |
 | token_ids, activations | the window's tokens and the latent's activation on each |
 
+`best.parquet`: of each living latent the strongest example, with the columns of `examples.parquet`, so that a list of
+features shows it without reading the others.
+
 `vocabulary.parquet`: column `text`, the token of each id, so that reading needs no tokenizer.
 """
 
@@ -47,6 +50,7 @@ VERSION = 1
 INFO_FILE = "features.json"
 STATISTICS_FILE = "statistics.parquet"
 EXAMPLES_FILE = "examples.parquet"
+BEST_FILE = "best.parquet"
 VOCABULARY_FILE = "vocabulary.parquet"
 STATISTICS_GROUP = 256
 """Latents a row group of statistics."""

@@ -17,9 +17,11 @@ import pyarrow.parquet as pq
 from mistudio_sae.errors import ConfigError
 from mistudio_sae.features import rows as convert
 from mistudio_sae.features.errors import FeatureStoreError, LatentNotFoundError
-from mistudio_sae.features.feature import Feature, FeatureRow, TokenMatch
+from mistudio_sae.features.feature import Feature, FeatureBrief, FeatureRow, TokenMatch
 from mistudio_sae.features.filters import FeatureFilter
 from mistudio_sae.features.schema import (
+    BEST_FILE,
+    EXAMPLES,
     EXAMPLES_FILE,
     EXAMPLES_GROUP,
     INFO_FILE,
@@ -33,6 +35,7 @@ SortKey = Literal["latent", "density", "max_activation", "mean_active", "logit_s
 _SCALARS = [*get_args(SortKey), "fired", "dead", "agreement", "variety"]
 _SEARCHED = (("activating", "top_token_ids"), ("logits", "logit_top_ids"))
 FeaturePage = list[FeatureRow]
+FeatureBriefs = list[FeatureBrief]
 TokenMatches = list[TokenMatch]
 Hit = tuple[int, int, float, int, int, str]
 """(is a part, rank, -interestingness, place, token id, where): smaller is a better match."""
@@ -114,6 +117,18 @@ class FeatureStore:
         own = examples.filter(pc.equal(examples.column("latent"), latent))
         return convert.feature(statistics.to_pylist()[0], own.to_pylist(), self.vocabulary)
 
+    def briefs(self, rows: Sequence[FeatureRow]) -> FeatureBriefs:
+        """What a list shows of these features, from two small tables that stay in memory."""
+        places = pa.array([self._place(row.latent) for row in rows], pa.int64())
+        logits = self._logits.take(places).to_pylist()
+        wanted = pa.array([row.latent for row in rows], pa.int32())
+        examples = self._best.filter(pc.is_in(self._best.column("latent"), wanted)).to_pylist()
+        best = {example["latent"]: example for example in examples}
+        return [
+            convert.feature_brief(row, logit, best.get(row.latent), self.vocabulary)
+            for row, logit in zip(rows, logits, strict=True)
+        ]
+
     def search_tokens(self, text: str, *, limit: int = 50) -> TokenMatches:
         """Features that peak on, or promote, a token whose text contains `text` (case and outer spaces ignored).
 
@@ -135,6 +150,14 @@ class FeatureStore:
     @cached_property
     def _scalars(self) -> pa.Table:
         return self._read(STATISTICS_FILE, _SCALARS)
+
+    @cached_property
+    def _logits(self) -> pa.Table:
+        return self._read(STATISTICS_FILE, ["logit_top_ids", "logit_top_values"])
+
+    @cached_property
+    def _best(self) -> pa.Table:
+        return self._read(BEST_FILE, EXAMPLES.names)
 
     @cached_property
     def _lists(self) -> pa.Table:

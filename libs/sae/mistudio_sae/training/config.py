@@ -15,7 +15,7 @@ class TrainingConfig:
     batch_tokens: int = 4096
     """Tokens a step."""
     learning_rate: float | None = None
-    """Adam's peak learning rate; None takes DEFAULT_LEARNING_RATES of the architecture."""
+    """Adam's peak learning rate; None takes that of `default_learning_rate`."""
     warmup_fraction: float = 0.05
     """Share of the run in which the learning rate rises linearly from 0."""
     decay_fraction: float = 0.2

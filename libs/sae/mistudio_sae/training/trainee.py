@@ -8,14 +8,11 @@ from torch import Tensor
 from mistudio_sae.activations import activation_scale, geometric_median
 from mistudio_sae.errors import ConfigError, DivergenceError
 from mistudio_sae.models import HookPoint
-from mistudio_sae.saes import Architecture, LossTerms, Sae, SaeConfig, build_sae
+from mistudio_sae.saes import LossTerms, Sae, SaeConfig, build_sae
 from mistudio_sae.training.config import TrainingConfig
 from mistudio_sae.training.firing import FiringRecord
+from mistudio_sae.training.optimizer import build_adam, default_learning_rate
 from mistudio_sae.training.schedule import learning_rate_factor, sparsity_factor
-
-DEFAULT_LEARNING_RATES: dict[Architecture, float] = {"standard": 1e-3, "topk": 1e-3}
-_ADAM_EPSILON: dict[Architecture, float] = {"standard": 1e-8, "topk": 6.25e-10}
-_BETAS = (0.9, 0.999)
 
 
 class Trainee:
@@ -33,7 +30,8 @@ class Trainee:
         # Every SAE of a run starts from the same seed, so that a sweep compares settings and not luck.
         self.sae: Sae = build_sae(config, torch.Generator().manual_seed(run.seed)).to(sample.device)
         self._place_b_dec(self.scale * sample.float())
-        self.optimizer = self._adam()
+        self.optimizer = build_adam(self.sae)
+        self._peak_rate = config.learning_rate or run.learning_rate or default_learning_rate(config)
         # A window longer than a short run would never call a latent dead, and AuxK would never act.
         window = max(run.batch_tokens, run.total_tokens // 10)
         self.firing = FiringRecord(
@@ -57,7 +55,7 @@ class Trainee:
         norm = torch.nn.utils.clip_grad_norm_(self.sae.parameters(), self._run.gradient_clip)
         if not torch.isfinite(terms.loss.detach() + norm):
             raise self._diverged(step)
-        rate = self._peak_rate() * learning_rate_factor(step, self._run)
+        rate = self._peak_rate * learning_rate_factor(step, self._run)
         self._update(rate)
         self.firing.update(terms.fired, len(x))
         return self._measure(x, terms, dead, norm, rate) if measure else {}
@@ -89,14 +87,6 @@ class Trainee:
             centre = geometric_median(x) if self.config.b_dec_init == "geometric_median" else x.mean(0)
             self.sae.b_dec.data.copy_(centre)
 
-    def _adam(self) -> torch.optim.Adam:
-        epsilon = _ADAM_EPSILON[self.config.architecture]
-        return torch.optim.Adam(self.sae.parameters(), lr=self._peak_rate(), betas=_BETAS, eps=epsilon, fused=True)
-
-    def _peak_rate(self) -> float:
-        default = DEFAULT_LEARNING_RATES[self.config.architecture]
-        return self.config.learning_rate or self._run.learning_rate or default
-
     def _update(self, rate: float) -> None:
         self.optimizer.param_groups[0]["lr"] = rate
         self.optimizer.step()
@@ -126,5 +116,5 @@ class Trainee:
             self.hook.name,
             self.config.describe(),
             f"the loss or its gradient stopped being finite at step {step}; lower the learning rate "
-            f"(now {self._peak_rate():g}).",
+            f"(now {self._peak_rate:g}).",
         )
