@@ -29,42 +29,42 @@ class FeatureServicer(v1.FeatureServiceServicer):
 
         return FeatureQueries(self._store)
 
-    async def ListFeatures(  # noqa: N802 - the rpc's name
+    async def ListFeatures(
         self,
         request: v1.ListFeaturesRequest,
-        context: grpc.aio.ServicerContext[v1.ListFeaturesRequest, v1.ListFeaturesResponse],  # noqa: ARG002
+        context: grpc.aio.ServicerContext[v1.ListFeaturesRequest, v1.ListFeaturesResponse],
     ) -> v1.ListFeaturesResponse:
         """Lists features."""
         return await asyncio.to_thread(lambda: self._queries.list(request))
 
-    async def GetFeature(  # noqa: N802 - the rpc's name
+    async def GetFeature(
         self,
         request: v1.GetFeatureRequest,
-        context: grpc.aio.ServicerContext[v1.GetFeatureRequest, v1.GetFeatureResponse],  # noqa: ARG002
+        context: grpc.aio.ServicerContext[v1.GetFeatureRequest, v1.GetFeatureResponse],
     ) -> v1.GetFeatureResponse:
         """Reads one feature."""
         return await asyncio.to_thread(lambda: self._queries.get(request))
 
-    async def SearchFeatures(  # noqa: N802 - the rpc's name
+    async def SearchFeatures(
         self,
         request: v1.SearchFeaturesRequest,
-        context: grpc.aio.ServicerContext[v1.SearchFeaturesRequest, v1.SearchFeaturesResponse],  # noqa: ARG002
+        context: grpc.aio.ServicerContext[v1.SearchFeaturesRequest, v1.SearchFeaturesResponse],
     ) -> v1.SearchFeaturesResponse:
         """Finds features by token."""
         return await asyncio.to_thread(lambda: self._queries.search(request))
 
-    async def ActivateText(  # noqa: N802 - the rpc's name
+    async def ActivateText(
         self,
         request: v1.ActivateTextRequest,
-        context: grpc.aio.ServicerContext[v1.ActivateTextRequest, v1.ActivateTextResponse],  # noqa: ARG002
+        context: grpc.aio.ServicerContext[v1.ActivateTextRequest, v1.ActivateTextResponse],
     ) -> v1.ActivateTextResponse:
         """Runs a text through model and SAE."""
         return await asyncio.to_thread(lambda: self._queries.activate(request))
 
-    async def UpdateFeature(  # noqa: N802 - the rpc's name
+    async def UpdateFeature(
         self,
-        request: v1.UpdateFeatureRequest,  # noqa: ARG002
-        context: grpc.aio.ServicerContext[v1.UpdateFeatureRequest, v1.UpdateFeatureResponse],  # noqa: ARG002
+        request: v1.UpdateFeatureRequest,
+        context: grpc.aio.ServicerContext[v1.UpdateFeatureRequest, v1.UpdateFeatureResponse],
     ) -> v1.UpdateFeatureResponse:
         """Raises UnimplementedError: a change is a job, and jobs begin at the gateway."""
         raise UnimplementedError(

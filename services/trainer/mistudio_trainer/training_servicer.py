@@ -18,20 +18,20 @@ class TrainingServicer(v1.TrainingServiceServicer):
         """Takes where the metrics are read."""
         self._reader = reader
 
-    async def GetTrainingMetrics(  # noqa: N802 - the rpc's name
+    async def GetTrainingMetrics(
         self,
         request: v1.GetTrainingMetricsRequest,
-        context: grpc.aio.ServicerContext[v1.GetTrainingMetricsRequest, v1.GetTrainingMetricsResponse],  # noqa: ARG002
+        context: grpc.aio.ServicerContext[v1.GetTrainingMetricsRequest, v1.GetTrainingMetricsResponse],
     ) -> v1.GetTrainingMetricsResponse:
         """Returns the points of a job, live ones while it runs. Raises NotFoundError or InvalidRequestError."""
         after = request.after_step if request.HasField("after_step") else None
         points = await asyncio.to_thread(self._reader.read, request.job_id, frozenset(request.names), after)
         return v1.GetTrainingMetricsResponse(points=points)
 
-    async def EstimateTraining(  # noqa: N802 - the rpc's name
+    async def EstimateTraining(
         self,
-        request: v1.EstimateTrainingRequest,  # noqa: ARG002
-        context: grpc.aio.ServicerContext[v1.EstimateTrainingRequest, v1.EstimateTrainingResponse],  # noqa: ARG002
+        request: v1.EstimateTrainingRequest,
+        context: grpc.aio.ServicerContext[v1.EstimateTrainingRequest, v1.EstimateTrainingResponse],
     ) -> v1.EstimateTrainingResponse:
         """Raises UnimplementedError: there is no model of memory and time yet."""
         raise UnimplementedError(

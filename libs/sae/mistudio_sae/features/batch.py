@@ -33,6 +33,8 @@ class LatentBatch:
 
     first_block: int
     """Index of the first block in the split."""
+    ids: Tensor
+    """Token ids, int64 [blocks, context]."""
     values: Tensor
     """Activations, float32 [blocks, context, rows], >= 0 and zero where a position does not count."""
     windows: Windows

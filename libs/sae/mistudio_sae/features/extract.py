@@ -61,7 +61,7 @@ def extract_features(  # noqa: PLR0917 - the arguments have no natural groups, a
         raise ConfigError("features.latents", f"must lie below d_sae = {sae.config.d_sae}.")
     subject = Subject(lm, tokens_reader, split, hook, sae)
     source = LatentSource(subject, config)
-    counted = FeatureAccumulator(source.latents, config)
+    counted = FeatureAccumulator(source.latents, lm.vocab_size, config)
     blocks = _accumulate(source, counted, config, reporter)
     reporter.progress("write", 0, len(source.latents), "latents")
     folder = Path(out_dir)
@@ -105,7 +105,7 @@ def _findings(subject: Subject, counted: FeatureAccumulator, config: FeatureConf
             top = example_table(counted.examples.top, rows, blocks, config.left_tokens)
             sample = by_value(example_table(counted.examples.sample, rows, blocks, config.left_tokens))
             writer.write(counted.latents[rows].numpy(), top, sample)
-            looks.append(look(top, sample, config.left_tokens))
+            looks.append(look(top, sample, config.left_tokens, counted.token_bits()))
     nearest = decoder_neighbours(subject.sae.W_dec.detach().cpu(), counted.latents, config.neighbours)
     return Findings(_lens(subject, counted.latents, config.logit_k), nearest, join(looks))
 

@@ -13,14 +13,14 @@ from mistudio_sae.features.windows_table import OUTSIDE, ExampleTable
 Float64Array = npt.NDArray[np.float64]
 Ids = npt.NDArray[np.int64]
 
-NEAR = (-2, -1, 0, 1)
+NEAR = (-3, -2, -1, 0, 1)
 """Offsets from the peak whose tokens may be the pattern."""
-NEAR_WEIGHTS = (0.4, 0.7, 1.0, 0.5)
 _FAR_START = 4
 """Offsets at least this far from the peak are context, which should differ between examples."""
 
 _RARE, _DENSE = 0.01, 0.2
 _HALF_SHARPNESS = 2.0
+_HALF_BITS = 12.0
 _ALIKE = 0.5
 _MOST_RIVALS = 40
 
@@ -30,23 +30,25 @@ class Pattern:
     """How alike and how different the contexts of each latent are, all float64 [rows] in 0..1."""
 
     agreement: Float64Array
-    """Do examples, strong and weak alike, share the tokens at and around the peak?"""
+    """Do examples, strong and weak alike, share telling tokens at and around the peak?"""
     variety: Float64Array
     """Do they differ further away? 0 for a latent that fires on one repeated passage."""
 
 
-def pattern(top: ExampleTable, sample: ExampleTable, left: int) -> Pattern:
+def pattern(top: ExampleTable, sample: ExampleTable, left: int, token_bits: Float64Array) -> Pattern:
     """Patterns of consecutive rows; the peak is column `left` of the windows.
 
-    The purity of an offset is the chance that two examples have the same token there (Simpson's index, without
-    replacement). Agreement is the noisy-or of the weighted purities near the peak, its geometric mean over the
-    strongest examples and a sample of all: a latent is readable if its weak contexts mean what its strong ones do.
-    Variety is 1 - the mean purity of the far offsets of the strongest examples.
+    token_bits [vocab] is -log2 of each token's frequency. Two examples share the bits of a token that stands at the
+    same offset in both: many for "for example", few for "the". Agreement is b / (b + 12) of the mean shared bits b
+    over pairs of examples and summed over the offsets `NEAR`, and then the geometric mean over the strongest examples
+    and the sample: a latent is readable if its weak contexts mean what its strong ones do. Variety is 1 - the share
+    of pairs of the strongest examples that have equal tokens at an offset beyond.
     """
-    agreements = [_agreement(table, left) for table in (top, sample)]
+    bits = [_shared_bits(table, left, token_bits) for table in (top, sample)]
+    agreements = [b / (b + _HALF_BITS) for b in bits]
     far = [o for o in range(-left, top.token_ids.shape[2] - left) if abs(o) >= _FAR_START]
-    purities = [_purity(top, left + offset) for offset in far]
-    variety = 1 - np.mean(purities, axis=0) if purities else np.ones(len(top.value))
+    equal = [_pair_mean(top, left + offset, np.ones_like(token_bits)) for offset in far]
+    variety = 1 - np.mean(equal, axis=0) if equal else np.ones(len(top.value))
     return Pattern(np.sqrt(agreements[0] * agreements[1]), variety)
 
 
@@ -83,20 +85,19 @@ def spread(scores: Float64Array, top_token: Ids, neighbours: Ids, cosines: Float
     return lowered
 
 
-def _purity(table: ExampleTable, column: int) -> Float64Array:
-    """Purity of one window column, [rows]; a window that has been cut there matches none."""
+def _shared_bits(table: ExampleTable, left: int, token_bits: Float64Array) -> Float64Array:
+    """Mean over pairs of examples of the bits that they share around the peak, [rows]."""
+    columns = [left + offset for offset in NEAR if 0 <= left + offset < table.token_ids.shape[2]]
+    bits: Float64Array = np.sum([_pair_mean(table, column, token_bits) for column in columns], axis=0)
+    return bits
+
+
+def _pair_mean(table: ExampleTable, column: int, weight: Float64Array) -> Float64Array:
+    """Mean over pairs of examples of weight[token] where both have it in that column, else 0; a cut window has none."""
     tokens = table.token_ids[:, :, column]
     same = (tokens[:, :, None] == tokens[:, None, :]) & (tokens != OUTSIDE)[:, :, None]
+    same &= ~np.eye(tokens.shape[1], dtype=np.bool_)
     examples = table.present.sum(axis=1)
-    matches = same.sum(axis=(1, 2)) - (tokens != OUTSIDE).sum(axis=1)
-    shared: Float64Array = matches / np.maximum(1, examples * (examples - 1))
-    return shared
-
-
-def _agreement(table: ExampleTable, left: int) -> Float64Array:
-    width = table.token_ids.shape[2]
-    disagreement = np.ones(len(table.value))
-    for offset, weight in zip(NEAR, NEAR_WEIGHTS, strict=True):
-        if 0 <= left + offset < width:
-            disagreement *= 1 - weight * _purity(table, left + offset)
-    return 1 - disagreement
+    total = (same.sum(axis=2) * np.where(tokens == OUTSIDE, 0.0, weight[tokens])).sum(axis=1)
+    mean: Float64Array = total / np.maximum(1, examples * (examples - 1))
+    return mean

@@ -50,7 +50,7 @@ class LatentSource:
         windows = make_windows(ids, counted, starts, self._config.left_tokens, self._config.right_tokens)
         values = self._latents(ids).mul_(counted.unsqueeze(-1))
         check_finite(values, self._subject.hook)
-        return LatentBatch(first, values, windows, counted)
+        return LatentBatch(first, ids, values, windows, counted)
 
     def _latents(self, ids: Tensor) -> Tensor:
         missing = self._config.forward_blocks - len(ids)

@@ -25,11 +25,11 @@ class Look:
     """Share of the asked top examples that were found, [rows]."""
 
 
-def look(top: ExampleTable, sample: ExampleTable, left: int) -> Look:
-    """Look at the strongest examples and at the sample; the peak is column `left` of the windows."""
+def look(top: ExampleTable, sample: ExampleTable, left: int, token_bits: Float64Array) -> Look:
+    """Look at the strongest examples and at the sample; see `pattern` for the other arguments."""
     peaks = zip(top.token_ids[:, :, left], top.present, strict=True)
     tokens = [[token for token, _ in Counter(row[there].tolist()).most_common(_LISTED)] for row, there in peaks]
-    return Look(pattern(top, sample, left), tokens, top.present.mean(axis=1))
+    return Look(pattern(top, sample, left, token_bits), tokens, top.present.mean(axis=1))
 
 
 def join(looks: Sequence[Look]) -> Look:
