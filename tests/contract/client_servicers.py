@@ -1,5 +1,7 @@
 """A small gateway over a real socket, with which the client and the command are tested."""
 
+# ruff: noqa: N802 - the methods are named by the contract
+
 from __future__ import annotations
 
 import threading
@@ -30,7 +32,8 @@ def refuse(context: grpc.ServicerContext, code: int, message: str, *details: Any
 
 
 class Mesh(  # the method names are the contract's
-v1.JobServiceServicer, v1.QueueServiceServicer, v1.WorkerServiceServicer, v1.CatalogServiceServicer):
+    v1.JobServiceServicer, v1.QueueServiceServicer, v1.WorkerServiceServicer, v1.CatalogServiceServicer
+):
     """Jobs in a dictionary; events as the test lays them down."""
 
     def __init__(self) -> None:

@@ -174,9 +174,9 @@ def test_a_watch_goes_on_at_another_gateway_of_the_same_address(mesh: Mesh) -> N
 
 def test_a_watch_gives_up_when_no_gateway_comes_back(mesh: Mesh) -> None:
     mesh.add("job-1")
-    with mistudio.Client(closed_port(), retry=mistudio.RetryPolicy(first_delay=0.01, patience=0.05)) as client:
-        with pytest.raises(mistudio.UnavailableError):
-            list(client.jobs.watch("job-1"))
+    impatient = mistudio.RetryPolicy(first_delay=0.01, patience=0.05)
+    with mistudio.Client(closed_port(), retry=impatient) as client, pytest.raises(mistudio.UnavailableError):
+        list(client.jobs.watch("job-1"))
 
 
 def test_a_watch_may_begin_after_an_event(client: mistudio.Client, mesh: Mesh) -> None:

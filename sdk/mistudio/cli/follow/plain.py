@@ -37,7 +37,7 @@ class PlainView:
         match event.WhichOneof("event"):
             case "job":
                 told = describe(row)
-                self._line(row, row.state.lower() + (f"  {told}" if told != row.state.lower() else ""))
+                self._line(row, f"{row.state.lower()}  {'' if told == row.state.lower() else told}".rstrip())
             case "progress":
                 self._progress(row)
             case "log" if self._board.tells(event.log):

@@ -1,0 +1,163 @@
+"""The files of a mesh on this machine, and the commands that read them."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from mistudio.cli.main import run
+from mistudio.cli.stack import supervisor
+from mistudio.cli.stack.home import home
+from mistudio.cli.stack.logs import log_files, read_lines
+from mistudio.cli.stack.state import is_alive, read_state, running_stack
+from mistudio.errors import NotFoundError
+
+NOBODY = "127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def _home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MISTUDIO_HOME", str(tmp_path))
+    monkeypatch.setenv("MISTUDIO_GATEWAY", NOBODY)
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that looks like a supervisor and ends when it is asked to."""
+    code = "import sys; print('up', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", code, "mistudio_runtime.stack"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+def write_state(tmp_path: Path, pid: int, **fields: object) -> None:
+    state = {
+        "pid": pid,
+        "profile": "minimal",
+        "gateway": NOBODY,
+        "nats_url": "",
+        "processes": [{"name": "worker", "pid": None, "log": "w.log"}],
+        "started": "now",
+        "ready": True,
+    }
+    (tmp_path / "run").mkdir(exist_ok=True)
+    (tmp_path / "run" / "stack.json").write_text(json.dumps(state | fields))
+
+
+def test_home_follows_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    assert home() == tmp_path
+    monkeypatch.delenv("MISTUDIO_HOME")
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert home() == Path("/data/mistudio")
+    monkeypatch.delenv("XDG_DATA_HOME")
+    assert home() == Path.home() / ".local/share/mistudio"
+
+
+def test_no_file_a_broken_one_and_a_dead_pid_are_no_stack(tmp_path: Path) -> None:
+    assert read_state() is None
+    write_state(tmp_path, os.getpid(), processes="x")
+    assert read_state() is None
+    with subprocess.Popen([sys.executable, "-c", ""]) as ended:
+        ended.wait()
+    write_state(tmp_path, ended.pid)
+    assert read_state() is not None
+    assert running_stack() is None
+
+
+def test_a_pid_that_is_another_program_s_is_no_stack(tmp_path: Path) -> None:
+    write_state(tmp_path, os.getpid())
+    assert is_alive(os.getpid())
+    assert running_stack() is None
+
+
+def test_a_running_supervisor_is_found(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    write_state(tmp_path, sleeper.pid)
+    state = running_stack()
+    assert state is not None
+    assert not state.processes[0].alive
+
+
+def test_a_second_up_says_what_runs(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(tmp_path, sleeper.pid)
+    assert run(["up"]) == 0
+    assert f"runs already (profile minimal), gateway {NOBODY}, pid {sleeper.pid}" in capsys.readouterr().out
+    assert run(["up", "--profile", "full"]) == 7
+    assert "mistudio down" in capsys.readouterr().out
+
+
+def test_down_stops_the_supervisor(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(tmp_path, sleeper.pid)
+    assert run(["down", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out) == {"stopped": True, "requeued": [], "left": []}
+    assert sleeper.wait() != 0
+    assert run(["down"]) == 0
+    assert capsys.readouterr().out == "no mesh runs here\n"
+
+
+def test_down_names_a_process_that_was_left(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(tmp_path, sleeper.pid, processes=[{"name": "worker", "pid": os.getpid(), "log": ""}])
+    assert run(["down"]) == 1
+    assert f"still running: worker (pid {os.getpid()})" in capsys.readouterr().out
+
+
+def test_status_without_a_mesh(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["status"]) == 5
+    assert f"no gateway answers at {NOBODY}; start one: mistudio up" in capsys.readouterr().out
+    assert run(["status", "--json"]) == 5
+    assert json.loads(capsys.readouterr().out)["answers"] is False
+
+
+def test_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(NotFoundError, match="mistudio up --detach"):
+        log_files("")
+    (tmp_path / "logs").mkdir()
+    for name in ("gateway", "trainer-1", "trainer-2", "stack"):
+        (tmp_path / "logs" / f"{name}.log").write_text('{"event": "hello", "level": "info"}\nplain\n')
+    assert [file.stem for file in log_files("")] == ["gateway", "trainer-1", "trainer-2"]
+    assert [file.stem for file in log_files("trainer")] == ["trainer-1", "trainer-2"]
+    assert run(["logs", "gateway", "-n", "1"]) == 0
+    assert capsys.readouterr().out == "plain\n"
+    assert run(["logs", "--json", "gateway"]) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[1]) == {"service": "gateway", "line": "plain"}
+    assert run(["logs", "nobody"]) == 4
+
+
+def test_only_whole_lines_are_followed(tmp_path: Path) -> None:
+    file = tmp_path / "x.log"
+    assert read_lines(file, 0) == ([], 0)
+    file.write_bytes(b"one\ntw")
+    assert read_lines(file, 0) == (["one"], 4)
+    file.write_bytes(b"one\ntwo\n")
+    assert read_lines(file, 4) == (["two"], 8)
+
+
+def test_a_supervisor_that_ends_at_once_shows_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
+    process = supervisor.start([sys.executable, "-c", "import sys; sys.exit('the port is taken')"])
+    with pytest.raises(Exception, match=r"did not start \(exit code 1\)\nthe port is taken"):
+        supervisor.wait_until_ready(process, 60)
+
+
+def test_the_command_of_the_supervisor() -> None:
+    assert supervisor.command("full", ["trainer=2"])[1:] == [
+        "-P",
+        "-m",
+        "mistudio_runtime.stack",
+        "--profile",
+        "full",
+        "--scale",
+        "trainer=2",
+    ]
