@@ -49,7 +49,12 @@ def repetitive_tokens(folder: Path, *, shard_blocks: int = 1000, blocks: int = 6
 
 
 def run(
-    folder: Path, reader: TokensReader, config: FeatureConfig, *, reporter: Reporter | None = None, made: Sae | None = None
+    folder: Path,
+    reader: TokensReader,
+    config: FeatureConfig,
+    *,
+    reporter: Reporter | None = None,
+    made: Sae | None = None,
 ) -> FeatureStore:
     lm = language_model()
     extract_features(lm, reader, "train", HOOK, made or sae(), folder, config, reporter or SilentReporter())
@@ -70,7 +75,9 @@ class Dense:
 
         def same(other: int) -> bool:
             inside = 0 <= other < self.ids.shape[1]
-            return inside and self.counted[block, other] and self.document[block, other] == self.document[block, position]
+            return (
+                inside and self.counted[block, other] and self.document[block, other] == self.document[block, position]
+            )
 
         start, end = position, position
         while start > position - left and same(start - 1):

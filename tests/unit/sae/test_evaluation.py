@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
+import torch.nn.functional as F  # noqa: N812 - the name that torch users know
 from extraction import HOOK, sae
 from mistudio_sae.errors import ConfigError, DivergenceError, TokensFormatError
 from mistudio_sae.evaluation import EvaluationReport, evaluate

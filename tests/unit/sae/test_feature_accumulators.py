@@ -106,7 +106,7 @@ def test_largest_breaks_ties_by_index() -> None:
 def _batch(values: torch.Tensor, first_block: int) -> LatentBatch:
     shape = values.shape[:2]
     zeros = torch.zeros(shape, dtype=torch.int64)
-    return LatentBatch(first_block, values, Windows(zeros, zeros, zeros), torch.ones(shape, dtype=torch.bool))
+    return LatentBatch(first_block, zeros, values, Windows(zeros, zeros, zeros), torch.ones(shape, dtype=torch.bool))
 
 
 @pytest.mark.parametrize("max_pairs", [0, 2**21])

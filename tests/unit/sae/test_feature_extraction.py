@@ -14,7 +14,7 @@ from mistudio_sae.features.schema import EXAMPLES_FILE, INFO_FILE, STATISTICS_FI
 from mistudio_sae.models import HookPoint
 from mistudio_sae.reporting import SilentReporter, Stopped, StopRequest
 from mistudio_sae.tokens import TokensReader
-from tiny import BOS, CONTEXT, language_model
+from tiny import BOS, CONTEXT, VOCAB, language_model
 
 
 class StopAfter(SilentReporter):
@@ -235,7 +235,7 @@ def test_state_does_not_grow_with_tokens(tmp_path: Path, reader: TokensReader) -
     from mistudio_sae.features.subject import Subject
 
     source = LatentSource(Subject(language_model(), reader, "train", HOOK, sae()), SMALL)
-    counted = FeatureAccumulator(source.latents, SMALL)
+    counted = FeatureAccumulator(source.latents, VOCAB, SMALL)
 
     def size() -> int:
         parts = (counted, counted.sums, counted.histogram, counted.examples.top, counted.examples.sample)
@@ -260,7 +260,7 @@ def test_misfits_are_refused_with_what_to_change(tmp_path: Path, reader: TokensR
         attempt(split="test")
     with pytest.raises(ScienceError, match="layers 0 to 2"):
         attempt(hook=HookPoint.parse("layer.9.resid_post"))
-    with pytest.raises(ConfigError, match="reads 16 dimensions but .* has 64"):
+    with pytest.raises(ConfigError, match=r"reads 16 dimensions but .* has 64"):
         attempt(hook=HookPoint.parse("transformer.h.0.mlp.c_fc"))
     with pytest.raises(ConfigError, match="below d_sae = 24"):
         attempt(config=FeatureConfig(latents=(24,)))

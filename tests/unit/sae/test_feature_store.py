@@ -147,5 +147,3 @@ def test_another_version_is_refused(tmp_path: Path, store: FeatureStore) -> None
     (tmp_path / INFO_FILE).write_text(json.dumps({**info, "version": 99}))
     with pytest.raises(FeatureStoreError, match="version 99"):
         FeatureStore.open(tmp_path)
-
-

@@ -128,7 +128,7 @@ def test_damaged_files_are_named(tmp_path: Path) -> None:
         load_saelens(tmp_path)
     tensors.pop("b_enc")
     save_file(tensors, weights)
-    with pytest.raises(SaeFormatError, match="'b_enc'.* is needed"):
+    with pytest.raises(SaeFormatError, match=r"'b_enc'.* is needed"):
         load_saelens(tmp_path)
     weights.write_bytes(b"garbage")
     with pytest.raises(SaeFormatError, match="not a readable safetensors"):
