@@ -32,7 +32,7 @@ async def connect(url: str, name: str) -> Client:
         name=name,
         allow_reconnect=True,
         max_reconnect_attempts=-1,
-        reconnect_time_wait=0.25,
+        reconnect_time_wait=0.25,  # type: ignore[arg-type]  # seconds; a fraction is only missing in its annotation
         connect_timeout=2,
         disconnected_cb=on_disconnect,
         reconnected_cb=on_reconnect,
