@@ -24,7 +24,7 @@ class SaeConfig:
     k: int | None = None
     """topk: latents kept for each token."""
     l1_coefficient: float = 5.0
-    """standard: λ of the decoder-norm weighted L1 penalty."""
+    """standard: λ of the decoder-norm weighted L1 penalty; with 5, small runs end at an L0 of some 60."""
     aux_coefficient: float = 1 / 32
     """topk: c_aux, the weight of the AuxK loss on dead latents; 0 switches it off."""
     dead_window_tokens: int = 10_000_000

@@ -6,7 +6,7 @@ import torch
 
 from mistudio_sae.saes import Architecture, Sae, SaeConfig
 
-_RATES: dict[Architecture, float] = {"standard": 1e-3, "topk": 3e-3}
+_RATES: dict[Architecture, float] = {"standard": 3e-3, "topk": 3e-3}
 _REFERENCE_LATENTS = 2048
 _EPSILON: dict[Architecture, float] = {"standard": 1e-8, "topk": 6.25e-10}
 _BETAS = (0.9, 0.999)
