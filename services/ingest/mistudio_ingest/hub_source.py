@@ -9,7 +9,7 @@ from pathlib import Path
 import datasets
 import pyarrow as pa
 from datasets.exceptions import DatasetsError
-from huggingface_hub.errors import HfHubHTTPError
+from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
 from mistudio.v1 import HubDataset
 from mistudio_runtime.jobs import JobContext, PermanentFailure
 
@@ -59,9 +59,9 @@ def _refuse_folders(name: str) -> None:
 def _dataset_failures(what: str) -> Iterator[None]:
     try:
         yield
-    except HfHubHTTPError:
-        raise  # some are ValueErrors too; who calls this knows them
-    except (DatasetsError, ValueError, RuntimeError, pa.ArrowException) as error:
+    except (HfHubHTTPError, LocalEntryNotFoundError):
+        raise  # the network's, though some are ValueErrors too; who calls this knows them
+    except (DatasetsError, FileNotFoundError, ValueError, RuntimeError, pa.ArrowException) as error:
         why = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise PermanentFailure(
             f"{what} cannot be read: {why}; check config and split, and that it needs no script of its own",
