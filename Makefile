@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROOTS := sdk libs services tests bench tools
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage up lint format types imports proto proto-check proto-floor bench check clean
+.PHONY: help demo test test-peers coverage up lint format types imports proto proto-check proto-floor bench check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -43,6 +43,15 @@ test: $(VENV)/.installed-dev ## all tests that take seconds
 coverage: test ## the tests, and what they did not reach
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
 	@$(BIN)/coverage report
+
+test-peers: $(VENV)/.installed-dev $(VENV)-peers/.installed ## our SAEs in the real sae-lens, latents compared
+	@MISTUDIO_SAELENS_PYTHON=$(CURDIR)/$(VENV)-peers/bin/python $(BIN)/pytest -m peers
+
+$(VENV)-peers/.installed:
+	@$(PYTHON) -m venv $(VENV)-peers
+	@$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check 'torch>=2.6,<=2.13.0'
+	@$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check 'sae-lens==6.54.12'
+	@touch $@
 
 lint: $(VENV)/.installed-dev ## style
 	@$(BIN)/ruff check $(ROOTS)

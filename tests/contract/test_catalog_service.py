@@ -11,6 +11,7 @@ import grpc.aio
 import pytest
 import pytest_asyncio
 from google.protobuf.json_format import MessageToDict
+
 from mistudio import v1
 from mistudio_curator.service import add_servicers
 from mistudio_runtime.artifacts import ArtifactStore

@@ -8,9 +8,10 @@ from collections.abc import AsyncIterator, Iterator
 from datetime import timedelta
 
 import grpc
-import mistudio
 import pytest
 from client_servicers import Mesh, serve
+
+import mistudio
 from mistudio import v1
 from mistudio.aio import nouns as aio_nouns
 from mistudio.blocking import nouns as blocking_nouns

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 
 import pytest
 from client_servicers import Mesh, serve
+
 from mistudio import v1
 from mistudio.cli.main import run
 

@@ -12,13 +12,14 @@ import pyarrow.parquet as pq
 import pytest
 import pytest_asyncio
 from google.rpc import error_details_pb2, status_pb2
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
 from mistudio import v1
 from mistudio_ingest.service import add_servicers
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.jobs import ServiceContext
 from mistudio_runtime.serving import MeshServer
 from mistudio_runtime.settings import Settings
-from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
 LONG = "x" * 5000
 

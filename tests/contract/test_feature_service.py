@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import grpc
 import pytest
+
 from mistudio import v1
 from mistudio.v1 import (
     ActivateTextRequest,

@@ -8,6 +8,7 @@ from pathlib import Path
 import grpc
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
+
 from mistudio import v1
 from mistudio.v1 import GetTrainingMetricsRequest, MetricPoint
 from mistudio_runtime.jobs import JobStoppedError, Stop

@@ -12,13 +12,14 @@ from pathlib import Path
 import nats
 import psutil
 import pytest
+from nats.js.api import StreamConfig
+
 from mistudio_runtime.broker.binary import BrokerError, find_nats_server
 from mistudio_runtime.broker.discovery import broker_owner, discover_broker, wait_for_broker
 from mistudio_runtime.broker.embedded import BrokerInUseError, EmbeddedBroker, broker_url
 from mistudio_runtime.processes.lock import FileLock
 from mistudio_runtime.processes.spec import ProcessListener
 from mistudio_runtime.settings import Settings
-from nats.js.api import StreamConfig
 from support.waiting import eventually
 
 OWNER = """

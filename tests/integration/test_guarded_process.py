@@ -10,6 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+
 from mistudio_runtime.processes.guard import MAX_BACKLOG_BYTES
 from mistudio_runtime.processes.guarded import MAX_LINE_BYTES, GuardedProcess
 from mistudio_runtime.processes.spec import ProcessSpec, ProcessStartError, describe_exit

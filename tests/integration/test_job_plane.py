@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+
 from mistudio import v1
 from support.broker import NatsServer
 from support.mesh import Mesh, count_job, quick_job

@@ -16,6 +16,7 @@ from typing import Any, Self
 
 import psutil
 import pytest
+
 from mistudio_runtime.broker.discovery import discover_broker
 from mistudio_runtime.stack.record import StackRecord, discover_token, read_stack, stack_path
 from support.children import GATEWAY, PATIENT, STUBBORN, python

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import nats
 from nats.js.api import StreamConfig
+
 from support.broker import NatsServer
 from support.waiting import eventually
 

@@ -12,9 +12,9 @@ from typing import Any, Self
 
 import grpc
 import grpc.aio
+
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
-
 from support.waiting import eventually
 
 TESTS = Path(__file__).resolve().parent.parent
@@ -101,7 +101,7 @@ class Mesh:
     async def toy(self, name: str = "toy@1", *arguments: str) -> subprocess.Popen[bytes]:
         """Starts a toy worker and waits until it is attached."""
         process = self.start("-m", "support.toy", "--name", name, *arguments)
-        await eventually(lambda: self._attached(name), what=f"{name} is attached")
+        await eventually(lambda: self.attached(name), what=f"{name} is attached")
         return process
 
     async def submit(self, request: v1.JobRequest, request_id: str = "") -> v1.Job:
@@ -139,7 +139,8 @@ class Mesh:
             return False
         return True
 
-    async def _attached(self, name: str) -> bool:
+    async def attached(self, name: str) -> bool:
+        """Tells whether a worker of this name is attached."""
         answer = await v1.WorkerServiceStub(self.channel).ListWorkers(v1.ListWorkersRequest(), timeout=5)
         return any(status.worker.name == name for status in answer.workers)
 

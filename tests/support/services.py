@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import grpc.aio
+
 from mistudio_runtime.jobs import Service, ServiceContext
 from mistudio_runtime.serving import MeshServer
-
 from support.workshop import Workshop
 
 

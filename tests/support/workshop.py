@@ -7,6 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
+
 from mistudio import v1
 from mistudio.v1 import ArtifactRef, AttemptReport, SaeSpec, TrainSae
 from mistudio_runtime.artifacts import ArtifactStore
@@ -15,8 +18,6 @@ from mistudio_runtime.settings import Settings
 from mistudio_sae.formats import SaeProvenance, save_saelens
 from mistudio_sae.saes import SaeConfig, build_sae
 from mistudio_sae.tokens import TokensWriter
-from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import GPT2Config, GPT2LMHeadModel, PreTrainedTokenizerFast
 
 VOCAB, D_MODEL, LAYERS, CONTEXT, BOS = 61, 16, 3, 16, 0
 HOOK = "layer.1.resid_post"

@@ -96,7 +96,7 @@ class ExtractFeatures(Message):
     context_tokens: int
     """Tokens of context on each side of an example; 0 is 16."""
     histogram_bins: int
-    """Bins of the activation histogram; 0 is 40."""
+    """Bins of the activation histogram, a power of two up to 1,024; 0 is 64."""
     logits: int
     """Top and bottom logits a latent; 0 is 10."""
     device: str

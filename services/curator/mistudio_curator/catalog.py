@@ -6,12 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mistudio.v1 import Artifact, ArtifactKind
+from mistudio_curator.artifact_message import artifact_message, kind_name
+from mistudio_curator.page_token import Position
 from mistudio_runtime.artifacts import ArtifactManifest, ArtifactStore
 from mistudio_runtime.artifacts.notes import read_notes
 from mistudio_runtime.errors import InvalidRequestError, Violation
-
-from mistudio_curator.artifact_message import artifact_message, kind_name
-from mistudio_curator.page_token import Position
 
 DEFAULT_PAGE = 50
 LARGEST_PAGE = 1000

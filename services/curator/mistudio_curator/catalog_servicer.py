@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 import grpc.aio
+
 from mistudio.v1 import (
     CatalogServiceServicer,
     DeleteArtifactRequest,
@@ -17,9 +18,8 @@ from mistudio.v1 import (
     UpdateArtifactRequest,
     UpdateArtifactResponse,
 )
-from mistudio_runtime.errors import UnimplementedError
-
 from mistudio_curator.catalog import Catalog, ListQuery
+from mistudio_runtime.errors import UnimplementedError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -5,10 +5,9 @@ from __future__ import annotations
 from itertools import chain
 
 from mistudio.v1 import CollectGarbage
-from mistudio_runtime.jobs import JobContext
-
 from mistudio_curator.leftovers import drafts, scratch, trash
 from mistudio_curator.sweep import sweep
+from mistudio_runtime.jobs import JobContext
 
 
 def run(spec: CollectGarbage, context: JobContext) -> list[str]:

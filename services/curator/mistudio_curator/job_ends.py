@@ -7,6 +7,7 @@ from types import TracebackType
 from typing import Self
 
 import grpc
+
 from mistudio.v1 import GetJobRequest, JobServiceStub, JobState
 from mistudio_runtime.jobs import TransientFailure
 

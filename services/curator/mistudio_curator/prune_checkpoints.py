@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from mistudio.v1 import PruneCheckpoints
-from mistudio_runtime.jobs import JobContext
-
 from mistudio_curator.leftovers import checkpoints
 from mistudio_curator.sweep import sweep
+from mistudio_runtime.jobs import JobContext
 
 
 def run(spec: PruneCheckpoints, context: JobContext) -> list[str]:

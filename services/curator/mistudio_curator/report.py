@@ -8,6 +8,7 @@ from typing import Any
 
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
+
 from mistudio_runtime.jobs import JobContext
 
 REPORT_FILE = "report.json"

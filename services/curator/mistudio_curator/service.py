@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc.aio
-from mistudio.v1 import add_CatalogServiceServicer_to_server
-from mistudio_runtime.jobs import Handler, Service, ServiceContext
 
+from mistudio.v1 import add_CatalogServiceServicer_to_server
 from mistudio_curator.catalog import Catalog
 from mistudio_curator.catalog_servicer import CatalogServicer
+from mistudio_runtime.jobs import Handler, Service, ServiceContext
 
 
 def add_servicers(server: grpc.aio.Server, context: ServiceContext) -> Sequence[str]:

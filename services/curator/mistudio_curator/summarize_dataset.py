@@ -8,13 +8,13 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
+
 from mistudio.v1 import SummarizeDataset
+from mistudio_curator.lengths import Lengths
+from mistudio_curator.report import commit_report
 from mistudio_runtime.artifacts import ArtifactManifest
 from mistudio_runtime.errors import NotFoundError
 from mistudio_runtime.jobs import JobContext, PermanentFailure
-
-from mistudio_curator.lengths import Lengths
-from mistudio_curator.report import commit_report
 
 _BATCH_ROWS = 4096
 

@@ -9,11 +9,10 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from mistudio.v1 import CollectGarbage, PruneCheckpoints
-from mistudio_runtime.jobs import JobContext
-
 from mistudio_curator.job_ends import JobEnds
 from mistudio_curator.leftovers import Leftover
 from mistudio_curator.report import commit_report
+from mistudio_runtime.jobs import JobContext
 
 DEFAULT_MIN_AGE_SECONDS = 24 * 3600.0
 

@@ -7,12 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from mistudio.v1 import VerifyArtifacts
+from mistudio_curator.report import commit_report
 from mistudio_runtime.artifacts import ArtifactManifest, FileEntry
 from mistudio_runtime.artifacts.manifest import MANIFEST_NAME
 from mistudio_runtime.errors import NotFoundError
 from mistudio_runtime.jobs import JobContext, PermanentFailure
-
-from mistudio_curator.report import commit_report
 
 
 @dataclass(frozen=True)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import torch
 from google.protobuf.json_format import MessageToDict
+
 from mistudio.v1 import ExtractActivations
+from mistudio_extractor.activation_shards import ActivationShards
+from mistudio_extractor.token_batches import TokenBatches
 from mistudio_runtime.artifacts import ArtifactManifest
 from mistudio_runtime.jobs import JobContext, PermanentFailure
 from mistudio_runtime.jobs.inputs import check_tokenizer, input_artifact
 from mistudio_sae.devices import choose_device, use_available_cores
 from mistudio_sae.models import HookPoint, load_model, resolve
 from mistudio_sae.tokens import TokensReader
-
-from mistudio_extractor.activation_shards import ActivationShards
-from mistudio_extractor.token_batches import TokenBatches
 
 _SPLIT = "train"
 _DTYPES = {"float32": torch.float32, "float16": torch.float16, "bfloat16": torch.bfloat16}

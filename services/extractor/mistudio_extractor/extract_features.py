@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
+
 from mistudio.v1 import ArtifactRef, ExtractFeatures
+from mistudio_extractor.job_reporter import JobReporter, obeying_stops
 from mistudio_runtime.artifacts import ArtifactManifest, ArtifactStore
 from mistudio_runtime.jobs import JobContext, PermanentFailure
 from mistudio_runtime.jobs.inputs import check_tokenizer, input_artifact, parent_of_kind
@@ -14,8 +16,6 @@ from mistudio_sae.features import FeatureConfig, FeatureSummary, extract_feature
 from mistudio_sae.formats import load_saelens
 from mistudio_sae.models import HookPoint, load_model
 from mistudio_sae.tokens import TokensReader
-
-from mistudio_extractor.job_reporter import JobReporter, obeying_stops
 
 _SPLIT = "train"
 _CONTEXT = 16

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from mistudio_extractor.least_recently_used import LeastRecentlyUsed
 from mistudio_runtime.artifacts import ArtifactManifest, ArtifactStore
 from mistudio_runtime.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, Violation
 from mistudio_sae.features import Feature, FeatureStore, FeatureStoreError, LatentNotFoundError
-
-from mistudio_extractor.least_recently_used import LeastRecentlyUsed
 
 _OPEN = 8
 

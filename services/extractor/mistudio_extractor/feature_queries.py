@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mistudio import v1
+from mistudio_extractor.feature_library import FeatureLibrary
+from mistudio_extractor.feature_messages import brief_message, feature_message, trace_message
+from mistudio_extractor.feature_page import decode_page, encode_page
+from mistudio_extractor.text_activations import activate
+from mistudio_extractor.warm_saes import WarmSaes
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.artifacts.notes import FeatureNotes, read_notes
 from mistudio_runtime.errors import FailedPreconditionError, InvalidRequestError, Violation
 from mistudio_sae.errors import ScienceError
 from mistudio_sae.features import FeatureFilter, FeatureRow, FeatureStore
 from mistudio_sae.features.store import SortKey
-
-from mistudio_extractor.feature_library import FeatureLibrary
-from mistudio_extractor.feature_messages import brief_message, feature_message, trace_message
-from mistudio_extractor.feature_page import decode_page, encode_page
-from mistudio_extractor.text_activations import activate
-from mistudio_extractor.warm_saes import WarmSaes
 
 _ORDERS: dict[int, tuple[SortKey, bool]] = {
     v1.FEATURE_ORDER_UNSPECIFIED: ("interestingness", True),

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import grpc.aio
+
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.errors import UnimplementedError

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc.aio
-from mistudio.v1 import add_FeatureServiceServicer_to_server
-from mistudio_runtime.jobs import Handler, Service, ServiceContext
 
+from mistudio.v1 import add_FeatureServiceServicer_to_server
 from mistudio_extractor.feature_servicer import FeatureServicer
+from mistudio_runtime.jobs import Handler, Service, ServiceContext
 
 
 def add_servicers(server: grpc.aio.Server, context: ServiceContext) -> Sequence[str]:

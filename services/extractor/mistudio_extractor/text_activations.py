@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-from mistudio_sae.models import capture
 from torch import Tensor
 
 from mistudio_extractor.warm_saes import WarmSae
+from mistudio_sae.models import capture
 
 _ROWS = 256
 """Tokens encoded at a time: with wide dictionaries a whole text would not fit into memory."""

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
+
 from mistudio_sae.errors import TokensFormatError
 from mistudio_sae.features.documents import DocumentIndex
 from mistudio_sae.models import HookPoint, LanguageModel, capture
 from mistudio_sae.tokens import TokensReader
-from torch import Tensor
 
 _BATCH_BLOCKS = 16
 

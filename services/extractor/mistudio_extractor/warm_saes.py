@@ -5,6 +5,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, field
 
+from mistudio_extractor.feature_library import features_manifest
+from mistudio_extractor.least_recently_used import LeastRecentlyUsed
 from mistudio_runtime.artifacts import ArtifactManifest, ArtifactStore
 from mistudio_runtime.errors import FailedPreconditionError
 from mistudio_runtime.jobs.inputs import parent_of_kind
@@ -13,9 +15,6 @@ from mistudio_sae.errors import ScienceError
 from mistudio_sae.formats import load_saelens
 from mistudio_sae.models import HookPoint, LanguageModel, load_model
 from mistudio_sae.saes import Sae
-
-from mistudio_extractor.feature_library import features_manifest
-from mistudio_extractor.least_recently_used import LeastRecentlyUsed
 
 _WARM = 2
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import sys
 
+from mistudio_gateway.gateway import running_gateway
 from mistudio_runtime.broker.binary import BrokerError
 from mistudio_runtime.broker.embedded import broker_url
 from mistudio_runtime.process import run_until_signalled
@@ -12,8 +13,6 @@ from mistudio_runtime.queues import QueueTableError
 from mistudio_runtime.serving.server import PortTakenError
 from mistudio_runtime.settings import Settings, SettingsError
 from mistudio_runtime.telemetry.logging import configure_logging, get_logger
-
-from mistudio_gateway.gateway import running_gateway
 
 USAGE_ERROR = 2
 

@@ -7,12 +7,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 from mistudio import v1
-from mistudio_runtime.errors import NotFoundError
-
 from mistudio_gateway import state_machine
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.errors import NotFoundError
 
 _LEDGER_PROGRESS_SECONDS = 2.0
 Refusal = tuple["v1.ClaimVerdict.ValueType", str, timedelta]

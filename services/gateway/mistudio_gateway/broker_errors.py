@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import nats.errors
-from mistudio_runtime.errors import UnavailableError
 from nats.js.errors import NoStreamResponseError, ServiceUnavailableError
+
+from mistudio_runtime.errors import UnavailableError
 
 NO_ANSWER = (
     nats.errors.TimeoutError,

@@ -6,12 +6,12 @@ from typing import Any
 
 import grpc
 import grpc.aio
-from mistudio import v1
-from mistudio_runtime.artifacts import ArtifactStore
-from mistudio_runtime.errors import FailedPreconditionError
 
+from mistudio import v1
 from mistudio_gateway.jobs import Jobs
 from mistudio_gateway.submission import Submission
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.errors import FailedPreconditionError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 Handlers = dict[str, "grpc.RpcMethodHandler[Any, Any]"]

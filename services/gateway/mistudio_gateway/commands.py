@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from mistudio import v1
-from mistudio_runtime.broker import names
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 
+from mistudio import v1
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.sessions import Sessions
+from mistudio_runtime.broker import names
 
 
 class Commands:

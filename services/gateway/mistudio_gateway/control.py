@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mistudio import v1
-from mistudio_runtime.errors import InvalidRequestError, Violation
-
 from mistudio_gateway import state_machine
 from mistudio_gateway.commands import Commands
 from mistudio_gateway.dependencies import children_failed_by, ready, resolve_outputs
@@ -15,6 +13,7 @@ from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.submission import Submission
 from mistudio_gateway.validation import validate_request
 from mistudio_gateway.validation.references import kind_of
+from mistudio_runtime.errors import InvalidRequestError, Violation
 
 
 class JobControl:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from mistudio import v1
-
 from mistudio_gateway.state_machine import state_name
 from mistudio_gateway.validation.references import body_of, references
 

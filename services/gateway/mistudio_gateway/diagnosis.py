@@ -6,10 +6,9 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
 from mistudio import v1
-from mistudio_runtime.queues import Queue
-
 from mistudio_gateway.state_machine import state_name
 from mistudio_gateway.worker_registry import free_slots
+from mistudio_runtime.queues import Queue
 
 FindJob = Callable[[str], v1.Job | None]
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 
-from mistudio import v1
-from mistudio_runtime.broker import names
-from mistudio_runtime.errors import ExhaustedError
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import APIError
 
+from mistudio import v1
 from mistudio_gateway.broker_errors import NO_ANSWER, broker_answers
+from mistudio_runtime.broker import names
+from mistudio_runtime.errors import ExhaustedError
 
 _STREAM_FULL = 10077
 _TRIES = 3

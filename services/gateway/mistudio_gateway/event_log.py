@@ -9,13 +9,13 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import nats.errors
-from mistudio import v1
-from mistudio_runtime.broker import names
 from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.js import JetStreamContext
 
+from mistudio import v1
 from mistudio_gateway.broker_errors import broker_answers
+from mistudio_runtime.broker import names
 
 _BATCH = 256
 _READ_SECONDS = 5.0

@@ -10,11 +10,11 @@ from typing import Any
 import grpc
 import grpc.aio
 from google.protobuf.descriptor import ServiceDescriptor
+
 from mistudio import v1
+from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import UnavailableError
 from mistudio_runtime.serving.server import MAX_MESSAGE_BYTES
-
-from mistudio_gateway.worker_registry import WorkerRegistry
 
 FORWARDED: Mapping[str, str] = {
     "DatasetService": "ingest",

@@ -6,15 +6,9 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 
-from mistudio import v1
-from mistudio_runtime.artifacts import ArtifactStore
-from mistudio_runtime.broker.connection import connect
-from mistudio_runtime.broker.provision import LEASE_FACTOR, ledger_bucket, provision, workers_bucket
-from mistudio_runtime.queues import QueueTable, load_queues
-from mistudio_runtime.serving import MeshServer
-from mistudio_runtime.settings import Settings
 from nats.aio.client import Client
 
+from mistudio import v1
 from mistudio_gateway.attempts import Attempts
 from mistudio_gateway.change_servicer import ChangeServicer
 from mistudio_gateway.commands import Commands
@@ -33,6 +27,12 @@ from mistudio_gateway.sessions import Sessions
 from mistudio_gateway.submission import Submission
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_gateway.worker_servicer import WorkerServicer
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.broker.connection import connect
+from mistudio_runtime.broker.provision import LEASE_FACTOR, ledger_bucket, provision, workers_bucket
+from mistudio_runtime.queues import QueueTable, load_queues
+from mistudio_runtime.serving import MeshServer
+from mistudio_runtime.settings import Settings
 
 STOP_SECONDS = 2.0
 _OWN = ("JobService", "QueueService", "WorkerService", "WorkerSessionService")

@@ -6,8 +6,8 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import grpc.aio
-from mistudio import v1
 
+from mistudio import v1
 from mistudio_gateway.control import JobControl
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.jobs import Jobs

@@ -7,12 +7,11 @@ import binascii
 from collections.abc import Iterable
 
 from mistudio import v1
-from mistudio_runtime.errors import InvalidRequestError, Violation
-from mistudio_runtime.queues import QueueTable
-
 from mistudio_gateway.diagnosis import diagnose
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.errors import InvalidRequestError, Violation
+from mistudio_runtime.queues import QueueTable
 
 DEFAULT_PAGE = 50
 MAX_PAGE = 1_000

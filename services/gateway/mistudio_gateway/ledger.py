@@ -6,16 +6,16 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
 
-from mistudio import v1
-from mistudio_runtime.errors import FailedPreconditionError, NotFoundError
 from nats.aio.client import Client
 from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
+from mistudio import v1
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.live_bucket import LiveBucket
 from mistudio_gateway.state_machine import IllegalTransitionError
+from mistudio_runtime.errors import FailedPreconditionError, NotFoundError
 
 T = TypeVar("T")
 

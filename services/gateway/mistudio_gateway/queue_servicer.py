@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import grpc.aio
-from mistudio import v1
-from mistudio_runtime.errors import UnimplementedError
 
+from mistudio import v1
 from mistudio_gateway.queues_view import QueuesView
+from mistudio_runtime.errors import UnimplementedError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mistudio import v1
-from mistudio_runtime.broker import names
-from mistudio_runtime.errors import InvalidRequestError, Violation
-from mistudio_runtime.queues import PRIORITIES, Queue, QueueTable
-
 from mistudio_gateway.diagnosis import unserved
 from mistudio_gateway.jobs import count_by_queue
 from mistudio_gateway.ledger import Ledger
 from mistudio_gateway.worker_registry import WorkerRegistry, free_slots
+from mistudio_runtime.broker import names
+from mistudio_runtime.errors import InvalidRequestError, Violation
+from mistudio_runtime.queues import PRIORITIES, Queue, QueueTable
 
 
 class QueuesView:

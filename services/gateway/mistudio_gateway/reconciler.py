@@ -9,14 +9,14 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, timedelta
 
 import structlog
-from mistudio import v1
-from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError
 from nats.aio.client import Client
 
+from mistudio import v1
 from mistudio_gateway import dependencies, state_machine
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError
 
 log = structlog.get_logger(__name__)
 

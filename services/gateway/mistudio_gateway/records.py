@@ -6,9 +6,8 @@ import hashlib
 from datetime import datetime
 
 from mistudio import v1
-from mistudio_runtime.queues import QueueTable
-
 from mistudio_gateway.validation.references import kind_of, required_jobs
+from mistudio_runtime.queues import QueueTable
 
 DEFAULT_ATTEMPTS = 3
 

@@ -11,13 +11,13 @@ from typing import Any
 import grpc
 import grpc.aio
 import structlog
-from mistudio import v1
-from mistudio_runtime.errors import FailedPreconditionError, UnauthenticatedError, UnavailableError
-from mistudio_runtime.settings import Settings
 
+from mistudio import v1
 from mistudio_gateway.attempts import Attempts
 from mistudio_gateway.sessions import Session, Sessions
 from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.errors import FailedPreconditionError, UnauthenticatedError, UnavailableError
+from mistudio_runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 import structlog
+
 from mistudio import v1
 
 log = structlog.get_logger(__name__)

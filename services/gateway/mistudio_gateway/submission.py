@@ -5,17 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mistudio import v1
-from mistudio_runtime.artifacts import ArtifactStore
-from mistudio_runtime.errors import ConflictError, ExhaustedError
-from mistudio_runtime.queues import QueueTable
-from mistudio_runtime.settings import Settings
-
 from mistudio_gateway import job_ids
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.records import new_job
 from mistudio_gateway.validation import Scope, validate_request
 from mistudio_gateway.validation.references import body_of, references
+from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.errors import ConflictError, ExhaustedError
+from mistudio_runtime.queues import QueueTable
+from mistudio_runtime.settings import Settings
 
 MAX_REQUEST_ID = 128
 MAX_STEPS = 1_000

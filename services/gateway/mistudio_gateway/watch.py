@@ -7,7 +7,6 @@ import contextlib
 from collections.abc import AsyncIterator
 
 from mistudio import v1
-
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.jobs import Jobs
 from mistudio_gateway.state_machine import is_terminal

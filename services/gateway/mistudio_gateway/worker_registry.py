@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import time
 
-from mistudio import v1
-from mistudio_runtime.errors import NotFoundError
 from nats.aio.client import Client
 from nats.js.errors import KeyNotFoundError
 from nats.js.kv import KeyValue
 
+from mistudio import v1
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.live_bucket import Entry, LiveBucket
+from mistudio_runtime.errors import NotFoundError
 
 
 class WorkerRegistry:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import grpc.aio
-from mistudio import v1
-from mistudio_runtime.errors import InvalidRequestError, Violation
 
+from mistudio import v1
 from mistudio_gateway.commands import Commands
 from mistudio_gateway.worker_registry import WorkerRegistry, serves
+from mistudio_runtime.errors import InvalidRequestError, Violation
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MAX_SLOTS = 1_024

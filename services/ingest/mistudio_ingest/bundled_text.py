@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from pydoc_data import topics
 
 import pyarrow as pa
-from mistudio_runtime.jobs import PermanentFailure
 
 from mistudio_ingest.batch import Batch
+from mistudio_runtime.jobs import PermanentFailure
 
 PYTHON_TOPICS = "python-topics"
 

@@ -6,8 +6,8 @@ import asyncio
 from typing import Any
 
 import grpc.aio
-from mistudio import v1
 
+from mistudio import v1
 from mistudio_ingest.previews import Previews
 
 Context = grpc.aio.ServicerContext[Any, Any]

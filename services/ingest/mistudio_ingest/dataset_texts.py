@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from mistudio_runtime.jobs import PermanentFailure
 
 from mistudio_ingest.text_column import choose_text_column
+from mistudio_runtime.jobs import PermanentFailure
 
 _BATCH_ROWS = 512
 _BATCH_CHARACTERS = 1 << 20

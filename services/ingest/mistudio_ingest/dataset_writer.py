@@ -9,9 +9,9 @@ from typing import Any, Self
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-from mistudio_runtime.jobs import PermanentFailure
 
 from mistudio_ingest.text_column import choose_text_column, is_text
+from mistudio_runtime.jobs import PermanentFailure
 
 _ROW_GROUP_BYTES = 8 << 20
 _FILE_BYTES = 512 << 20

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from google.protobuf.json_format import MessageToDict
-from mistudio.v1 import DownloadDataset
-from mistudio_runtime.jobs import JobContext, PermanentFailure
 
+from mistudio.v1 import DownloadDataset
 from mistudio_ingest.batch import Batch
 from mistudio_ingest.bundled_text import read_bundled
 from mistudio_ingest.dataset_writer import DatasetWriter
 from mistudio_ingest.local_source import read_local
+from mistudio_runtime.jobs import JobContext, PermanentFailure
 
 
 def run(spec: DownloadDataset, context: JobContext) -> list[str]:

@@ -8,15 +8,15 @@ from pathlib import Path
 from typing import NamedTuple
 
 from google.protobuf.json_format import MessageToDict
-from mistudio.v1 import DownloadModel
-from mistudio_runtime.jobs import JobContext, PermanentFailure
-from mistudio_runtime.paths import resolve_allowed
-from mistudio_sae.bundled import UnknownBundledModelError, bundled_model
 
+from mistudio.v1 import DownloadModel
 from mistudio_ingest.fast_tokenizer import TOKENIZER_FILE, load_fast_tokenizer
 from mistudio_ingest.hub_model import download_files
 from mistudio_ingest.model_folder import inspect_model, wanted_files
 from mistudio_ingest.quiet_libraries import quiet_libraries
+from mistudio_runtime.jobs import JobContext, PermanentFailure
+from mistudio_runtime.paths import resolve_allowed
+from mistudio_sae.bundled import UnknownBundledModelError, bundled_model
 
 
 class _Fetched(NamedTuple):

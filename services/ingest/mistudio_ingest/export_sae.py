@@ -6,11 +6,10 @@ import shutil
 from pathlib import Path
 
 from mistudio.v1 import ExportSae, SaeFormat
+from mistudio_ingest.inputs import Input, artifact_input
 from mistudio_runtime.artifacts import FileEntry
 from mistudio_runtime.jobs import JobContext, PermanentFailure
 from mistudio_runtime.paths import resolve_allowed
-
-from mistudio_ingest.inputs import Input, artifact_input
 
 EXPORTED = ("cfg.json", "sae_weights.safetensors", "sparsity.safetensors")
 """What SAELens reads; the artifact has its layout, so these are copied as they are."""

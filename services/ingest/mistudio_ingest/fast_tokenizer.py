@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mistudio_runtime.jobs import PermanentFailure
 from transformers import AutoTokenizer, PreTrainedTokenizerFast
+
+from mistudio_runtime.jobs import PermanentFailure
 
 TOKENIZER_FILE = "tokenizer.json"
 VOCABULARY_FILES = (TOKENIZER_FILE, "vocab.json", "vocab.txt", "tokenizer.model", "spiece.model")

@@ -18,6 +18,7 @@ from huggingface_hub.errors import (
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+
 from mistudio_runtime.jobs import PermanentFailure, TransientFailure
 from mistudio_runtime.jobs.failures import JobFailure
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download
-from mistudio.v1 import HubRepository
-from mistudio_runtime.jobs import JobContext
 
+from mistudio.v1 import HubRepository
 from mistudio_ingest.hub import endpoint, hub_api, hub_failures, token
 from mistudio_ingest.model_folder import wanted_files
+from mistudio_runtime.jobs import JobContext
 
 
 def download_files(spec: HubRepository, context: JobContext) -> tuple[Path, str]:

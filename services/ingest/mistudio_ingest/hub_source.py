@@ -10,12 +10,12 @@ import datasets
 import pyarrow as pa
 from datasets.exceptions import DatasetsError
 from huggingface_hub.errors import HfHubHTTPError, LocalEntryNotFoundError
-from mistudio.v1 import HubDataset
-from mistudio_runtime.jobs import JobContext, PermanentFailure
 
+from mistudio.v1 import HubDataset
 from mistudio_ingest.batch import Batch
 from mistudio_ingest.hub import hub_api, hub_failures, token
 from mistudio_ingest.quiet_libraries import quiet_libraries
+from mistudio_runtime.jobs import JobContext, PermanentFailure
 
 _BATCH_ROWS = 1000
 

@@ -6,14 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from mistudio.v1 import ImportSae
-from mistudio_runtime.jobs import JobContext, PermanentFailure
-from mistudio_runtime.paths import resolve_allowed
-from mistudio_sae.formats import LoadedSae, save_saelens
 
+from mistudio.v1 import ImportSae
 from mistudio_ingest.inputs import Input, artifact_input
 from mistudio_ingest.quiet_libraries import quiet_libraries
 from mistudio_ingest.sae_files import load_sae
+from mistudio_runtime.jobs import JobContext, PermanentFailure
+from mistudio_runtime.paths import resolve_allowed
+from mistudio_sae.formats import LoadedSae, save_saelens
 
 
 def run(spec: ImportSae, context: JobContext) -> list[str]:

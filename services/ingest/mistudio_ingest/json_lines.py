@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 import pyarrow as pa
+
 from mistudio_runtime.jobs import PermanentFailure
 
 _BATCH_ROWS = 1000

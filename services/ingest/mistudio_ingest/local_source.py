@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import pyarrow as pa
-from mistudio.v1 import LocalFiles
-from mistudio_runtime.jobs import JobContext, PermanentFailure
-from mistudio_runtime.paths import resolve_allowed
 
+from mistudio.v1 import LocalFiles
 from mistudio_ingest.batch import Batch
 from mistudio_ingest.json_lines import read_json_lines
 from mistudio_ingest.table_files import read_csv, read_parquet
 from mistudio_ingest.text_files import read_text
+from mistudio_runtime.jobs import JobContext, PermanentFailure
+from mistudio_runtime.paths import resolve_allowed
 
 Reader = Callable[[BinaryIO, str], Iterator[pa.Table]]
 READERS: dict[str, Reader] = {

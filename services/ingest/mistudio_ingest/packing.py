@@ -5,11 +5,11 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from mistudio.v1 import TokenizeDataset
-from mistudio_runtime.jobs import PermanentFailure
 from transformers import PreTrainedTokenizerFast
 
+from mistudio.v1 import TokenizeDataset
 from mistudio_ingest.inputs import Input
+from mistudio_runtime.jobs import PermanentFailure
 
 DEFAULT_CONTEXT_LENGTH = 128
 DEFAULT_VALIDATION_FRACTION = 0.05

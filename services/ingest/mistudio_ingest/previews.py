@@ -5,13 +5,13 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
+from tokenizers import Tokenizer
+
 from mistudio.v1 import DatasetRow, Token
+from mistudio_ingest.dataset_texts import DatasetTexts
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.errors import FailedPreconditionError, InvalidRequestError, Violation
 from mistudio_runtime.jobs import PermanentFailure
-from tokenizers import Tokenizer
-
-from mistudio_ingest.dataset_texts import DatasetTexts
 
 DEFAULT_ROWS = 10
 MOST_ROWS = 100

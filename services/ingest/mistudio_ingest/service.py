@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc.aio
-from mistudio.v1 import add_DatasetServiceServicer_to_server
-from mistudio_runtime.jobs import Handler, Service, ServiceContext
 
+from mistudio.v1 import add_DatasetServiceServicer_to_server
 from mistudio_ingest.dataset_servicer import DatasetServicer
 from mistudio_ingest.previews import Previews
+from mistudio_runtime.jobs import Handler, Service, ServiceContext
 
 
 def add_servicers(server: grpc.aio.Server, context: ServiceContext) -> Sequence[str]:

@@ -8,9 +8,9 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-from mistudio_runtime.jobs import PermanentFailure
 
 from mistudio_ingest.text_column import is_text
+from mistudio_runtime.jobs import PermanentFailure
 
 _BLOCK_BYTES = 8 << 20
 _BATCH_ROWS = 1024

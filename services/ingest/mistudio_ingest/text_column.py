@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pyarrow as pa
+
 from mistudio_runtime.jobs import PermanentFailure
 
 _USUAL_NAMES = ("text", "content")

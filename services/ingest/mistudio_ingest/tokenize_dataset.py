@@ -5,17 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
-from mistudio.v1 import TokenizeDataset
-from mistudio_runtime.jobs import JobContext, PermanentFailure
-from mistudio_sae.tokens import TokensInfo, TokensWriter
-from mistudio_sae.tokens.info import load_info
 
+from mistudio.v1 import TokenizeDataset
 from mistudio_ingest.dataset_texts import DatasetTexts
 from mistudio_ingest.fast_tokenizer import id_count, load_fast_tokenizer
 from mistudio_ingest.inputs import Input, artifact_input
 from mistudio_ingest.packing import Packing, packing
 from mistudio_ingest.quiet_libraries import quiet_libraries
 from mistudio_ingest.token_stream import TokenStream
+from mistudio_runtime.jobs import JobContext, PermanentFailure
+from mistudio_sae.tokens import TokensInfo, TokensWriter
+from mistudio_sae.tokens.info import load_info
 
 
 def run(spec: TokenizeDataset, context: JobContext) -> list[str]:

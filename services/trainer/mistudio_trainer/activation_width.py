@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import torch
+
 from mistudio_runtime.jobs import PermanentFailure
 from mistudio_sae.models import HookPoint, LanguageModel, capture, resolve
 from mistudio_sae.tokens import TokensReader

@@ -8,6 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from google.protobuf import json_format
+
 from mistudio.v1 import MetricPoint
 
 LOG_NAME = "metrics.jsonl"

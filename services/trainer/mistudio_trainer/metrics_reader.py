@@ -11,7 +11,6 @@ from pathlib import Path
 from mistudio.v1 import MetricPoint
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.errors import InvalidRequestError, NotFoundError, Violation
-
 from mistudio_trainer.metrics_log import LOG_NAME, read_log
 from mistudio_trainer.metrics_table import TABLE_NAME, read_table
 

@@ -9,6 +9,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
 from mistudio.v1 import MetricPoint
 
 TABLE_NAME = "metrics.parquet"

@@ -14,7 +14,6 @@ from mistudio_runtime.jobs.inputs import parent_of_kind
 from mistudio_sae.formats import SaeProvenance, save_saelens
 from mistudio_sae.tokens import TokensInfo
 from mistudio_sae.training import TrainedSae
-
 from mistudio_trainer.metrics_table import TABLE_NAME, write_table
 
 _EVALUATION = "evaluation/"

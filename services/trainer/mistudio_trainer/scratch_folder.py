@@ -7,7 +7,6 @@ import shutil
 from pathlib import Path
 
 from mistudio.v1 import TrainSae
-
 from mistudio_trainer.metrics_log import LOG_NAME
 
 _SPEC = "spec.sha256"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import grpc.aio
+
 from mistudio.v1 import add_TrainingServiceServicer_to_server
 from mistudio_runtime.jobs import Handler, Service, ServiceContext
-
 from mistudio_trainer.metrics_reader import MetricsReader
 from mistudio_trainer.training_servicer import TrainingServicer
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from google.protobuf.json_format import MessageToDict
+
 from mistudio.v1 import TrainSae
 from mistudio_runtime.jobs import JobContext, JobStoppedError, PermanentFailure, Stop, TransientFailure
 from mistudio_runtime.jobs.inputs import check_tokenizer, input_artifact
@@ -11,7 +12,6 @@ from mistudio_sae.errors import CheckpointError
 from mistudio_sae.models import LanguageModel, load_model
 from mistudio_sae.tokens import TokensReader
 from mistudio_sae.training import TrainedSae, train
-
 from mistudio_trainer.activation_width import activation_width
 from mistudio_trainer.metrics_log import MetricsLog, read_log
 from mistudio_trainer.plan import TrainingPlan, hook_points, make_plan

@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 
 import grpc.aio
+
 from mistudio import v1
 from mistudio_runtime.errors import UnimplementedError
-
 from mistudio_trainer.metrics_reader import MetricsReader
 
 

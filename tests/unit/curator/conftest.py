@@ -9,6 +9,7 @@ from pathlib import Path
 import grpc
 import pytest
 from ledger_stand_in import Ledger
+
 from mistudio import v1
 from mistudio_runtime.settings import Settings
 from support.workshop import Workshop

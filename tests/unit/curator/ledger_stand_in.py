@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 import grpc
+
 from mistudio import v1
 from mistudio.v1 import GetJobRequest, GetJobResponse, Job, JobState
 

@@ -5,6 +5,7 @@ import json
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from mistudio.v1 import ArtifactRef, AttemptReport, DeleteArtifact, SummarizeDataset, VerifyArtifacts
 from mistudio_curator import delete_artifact, summarize_dataset, verify_artifacts
 from mistudio_runtime.artifacts.notes import ArtifactNotes, edit_notes, read_notes

@@ -3,12 +3,13 @@ from __future__ import annotations
 import multiprocessing
 
 import pytest
+from note_writer import EDITS, label
+
 from mistudio.v1 import FeatureNote, UpdateMetadata
 from mistudio_curator import update_metadata
 from mistudio_runtime.artifacts.notes import ArtifactNotes, FeatureNotes, edit_notes, read_notes
 from mistudio_runtime.errors import NotFoundError
 from mistudio_runtime.jobs import PermanentFailure
-from note_writer import EDITS, label
 from support.workshop import Workshop
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from google.protobuf.duration_pb2 import Duration
 from ledger_stand_in import Ledger
+
 from mistudio.v1 import CollectGarbage, JobState, PruneCheckpoints
 from mistudio_curator import collect_garbage, prune_checkpoints
 from mistudio_runtime.jobs import TransientFailure

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
+
 from mistudio.v1 import ArtifactRef, AttemptReport, ExtractActivations
 from mistudio_extractor.activation_shards import ActivationShards
 from mistudio_extractor.extract_activations import run
@@ -14,7 +16,6 @@ from mistudio_runtime.jobs import JobStoppedError, PermanentFailure, Stop
 from mistudio_sae.errors import ScienceError
 from mistudio_sae.models import HookPoint, capture, load_model
 from mistudio_sae.tokens import TokensReader
-from safetensors.torch import load_file
 from support.workshop import BOS, CONTEXT, D_MODEL, HOOK, Workshop
 
 OTHER = "transformer.h.0.mlp.c_fc"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mistudio.v1 import ArtifactRef, AttemptReport, ExtractFeatures
 from mistudio_extractor.extract_features import run
 from mistudio_runtime.jobs import JobStoppedError, PermanentFailure, Stop

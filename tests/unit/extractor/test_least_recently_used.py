@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mistudio_extractor.least_recently_used import LeastRecentlyUsed
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+
 from mistudio.v1 import ArtifactRef, ExtractFeatures
 from mistudio_extractor import text_activations
 from mistudio_extractor.extract_features import run

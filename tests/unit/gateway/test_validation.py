@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from mistudio import v1
 from mistudio_gateway.validation import Scope, validate_request
 from mistudio_gateway.validation.request import VALIDATORS
@@ -105,7 +106,12 @@ def test_bad_downloads_are_refused(scope: Scope, spec: v1.DownloadDataset, field
 
 @pytest.mark.parametrize(
     ("path", "says"),
-    [("gone.txt", "does not exist"), ("empty", "no text file"), ("../../x", "outside the allowed"), ("\0", "name a path")],
+    [
+        ("gone.txt", "does not exist"),
+        ("empty", "no text file"),
+        ("../../x", "outside the allowed"),
+        ("\0", "name a path"),
+    ],
 )
 def test_bad_files_are_refused(scope: Scope, path: str, says: str) -> None:
     spec = v1.DownloadDataset(local=v1.LocalFiles(paths=[f"{scope.settings.allowed_roots[0]}/{path}"]))

@@ -6,11 +6,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny_gpt2 import save_model
+
 from mistudio.v1 import DownloadDataset, DownloadModel, LocalFiles
 from mistudio_ingest import download_dataset, download_model
 from mistudio_runtime.settings import Settings
 from support.workshop import Workshop
-from tiny_gpt2 import save_model
 
 
 @pytest.fixture

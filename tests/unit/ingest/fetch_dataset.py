@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pyarrow.parquet as pq
+
 from mistudio.v1 import DownloadDataset, HubDataset
 from mistudio_ingest.download_dataset import run
 from mistudio_runtime.artifacts import ArtifactStore

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+
 from mistudio.v1 import AttemptReport, DownloadDataset, LocalFiles
 from mistudio_ingest import download_dataset
 from mistudio_ingest.text_files import PIECE_CHARACTERS, split_text

@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
+from tiny_gpt2 import STORY, VOCAB
+from transformers import T5Config
+
 from mistudio.v1 import DownloadModel
 from mistudio_ingest import download_model
 from mistudio_runtime.jobs import PermanentFailure
 from mistudio_runtime.paths import PathNotAllowedError
 from mistudio_sae.bundled import bundled_models
 from mistudio_sae.models.loading import load_model
-from safetensors.torch import load_file, save_file
 from support.workshop import Workshop
-from tiny_gpt2 import STORY, VOCAB
-from transformers import T5Config
 
 
 def bring(workshop: Workshop, folder: Path) -> str:

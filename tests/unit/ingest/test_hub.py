@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from hub_stand_in import SHA, HubStandIn
+
 from mistudio.v1 import DownloadModel, HubRepository
 from mistudio_ingest import download_model
 from mistudio_runtime.jobs import PermanentFailure, TransientFailure

@@ -5,13 +5,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import save_file
+
 from mistudio.v1 import ArtifactRef, ExportSae, ImportSae, SaeFormat
 from mistudio_ingest import export_sae, import_sae
 from mistudio_runtime.jobs import PermanentFailure
 from mistudio_runtime.paths import PathNotAllowedError
 from mistudio_sae.formats import SaeProvenance, load_saelens, save_saelens
 from mistudio_sae.saes import SaeConfig, build_sae
-from safetensors.torch import save_file
 from support.workshop import Workshop
 
 D_IN, D_SAE = 16, 24

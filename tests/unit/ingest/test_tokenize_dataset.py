@@ -7,13 +7,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from tiny_gpt2 import byte_level_tokenizer
+from transformers import AutoTokenizer
+
 from mistudio.v1 import ArtifactRef, AttemptReport, DownloadDataset, TokenizeDataset
 from mistudio_ingest import download_dataset, tokenize_dataset
 from mistudio_runtime.jobs import JobStoppedError, PermanentFailure, Stop
 from mistudio_sae.tokens import TokensReader
 from support.workshop import Workshop
-from tiny_gpt2 import byte_level_tokenizer
-from transformers import AutoTokenizer
 
 Bring = Callable[..., str]
 TEXTS = [f"Document {i}: the cat sat on the mat, for example. " * (1 + i % 7) for i in range(200)]

@@ -12,10 +12,11 @@ from typing import Any
 
 import pytest
 import structlog
+from pydantic import SecretStr
+
 from mistudio_runtime.settings import Settings
 from mistudio_runtime.telemetry.logging import configure_logging, get_logger
 from mistudio_runtime.telemetry.redaction import REDACTED, Redactor
-from pydantic import SecretStr
 
 
 @pytest.fixture(autouse=True)

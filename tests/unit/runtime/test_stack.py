@@ -9,6 +9,7 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from mistudio_runtime.processes.guard import LogFile, rotate
 from mistudio_runtime.processes.lock import FileLock, LockHeldError, is_alive
 from mistudio_runtime.processes.spec import Backoff, describe_exit

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from tiny import BOS, CONTEXT, D_MODEL, VOCAB, language_model
+
 from mistudio_sae.features import FeatureConfig, FeatureStore, extract_features
 from mistudio_sae.models import HookPoint, LanguageModel, capture
 from mistudio_sae.reporting import Reporter, SilentReporter
 from mistudio_sae.saes import Sae, SaeConfig, build_sae
 from mistudio_sae.tokens import TokensReader, TokensWriter
-from tiny import BOS, CONTEXT, D_MODEL, VOCAB, language_model
 
 HOOK = HookPoint.parse("layer.1.resid_post")
 D_SAE = 24

@@ -9,13 +9,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
+from recording import RecordingReporter
+from tiny import D_MODEL, language_model
+
 from mistudio_sae.models import HookPoint
 from mistudio_sae.reporting import Stopped, StopRequest
 from mistudio_sae.saes import SaeConfig
 from mistudio_sae.tokens import TokensReader
 from mistudio_sae.training import TrainingConfig, train
-from recording import RecordingReporter
-from tiny import D_MODEL, language_model
 
 HOOK = HookPoint.parse("layer.1.resid_post")
 SAES = (

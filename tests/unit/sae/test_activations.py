@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from tiny import BOS, CONTEXT, language_model, write_tokens
+
 from mistudio_sae.activations import (
     ActivationSource,
     Cursor,
@@ -16,7 +18,6 @@ from mistudio_sae.activations import (
 from mistudio_sae.errors import DivergenceError, TokensFormatError
 from mistudio_sae.models import HookPoint, LanguageModel, capture
 from mistudio_sae.tokens import TokensReader, TokensWriter
-from tiny import BOS, CONTEXT, language_model, write_tokens
 
 HOOKS = [HookPoint.parse("layer.0.resid_post"), HookPoint.parse("layer.1.mlp_out")]
 NAMES = [hook.name for hook in HOOKS]

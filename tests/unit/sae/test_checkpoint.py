@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 import torch
+
 from mistudio_sae.errors import CheckpointError
 from mistudio_sae.training.checkpoint import Checkpoint, load_latest, save_checkpoint
 

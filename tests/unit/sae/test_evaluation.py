@@ -9,6 +9,8 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that torch users know
 from extraction import HOOK, sae
+from tiny import BOS, CONTEXT, language_model, write_tokens
+
 from mistudio_sae.errors import ConfigError, DivergenceError, TokensFormatError
 from mistudio_sae.evaluation import EvaluationReport, evaluate
 from mistudio_sae.evaluation.density import EDGES, DensityMeter
@@ -17,7 +19,6 @@ from mistudio_sae.models import HookPoint, run_with_replacement
 from mistudio_sae.reporting import SilentReporter, Stopped, StopRequest
 from mistudio_sae.saes import Sae
 from mistudio_sae.tokens import TokensReader
-from tiny import BOS, CONTEXT, language_model, write_tokens
 
 
 @pytest.fixture(scope="module")

@@ -9,6 +9,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+
 from mistudio_sae.features.batch import LatentBatch, pack, unpack
 from mistudio_sae.features.best import EMPTY, BestPerLatent, Candidates
 from mistudio_sae.features.cooccurrence import Cooccurrence

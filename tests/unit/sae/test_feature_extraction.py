@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 from extraction import D_SAE, HOOK, SMALL, Dense, dense, repetitive_tokens, run, sae
+from tiny import BOS, CONTEXT, VOCAB, language_model
+
 from mistudio_sae.errors import ConfigError, ScienceError, TokensFormatError
 from mistudio_sae.features import Feature, FeatureConfig, FeatureStore, extract_features
 from mistudio_sae.features.schema import EXAMPLES_FILE, INFO_FILE, STATISTICS_FILE
 from mistudio_sae.models import HookPoint
 from mistudio_sae.reporting import SilentReporter, Stopped, StopRequest
 from mistudio_sae.tokens import TokensReader
-from tiny import BOS, CONTEXT, VOCAB, language_model
 
 
 class StopAfter(SilentReporter):
@@ -230,6 +231,7 @@ def test_finish_writes_what_was_read(tmp_path: Path, reader: TokensReader) -> No
 
 def test_state_does_not_grow_with_tokens(tmp_path: Path, reader: TokensReader) -> None:
     import torch
+
     from mistudio_sae.features.accumulator import FeatureAccumulator
     from mistudio_sae.features.latents import LatentSource
     from mistudio_sae.features.subject import Subject

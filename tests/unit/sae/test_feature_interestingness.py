@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+
 from mistudio_sae.features.interestingness import Pattern, pattern, score, spread
 from mistudio_sae.features.windows_table import OUTSIDE, ExampleTable
 

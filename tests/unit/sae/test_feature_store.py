@@ -8,6 +8,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from extraction import SMALL, repetitive_tokens, run, sae
+
 from mistudio_sae.errors import ConfigError
 from mistudio_sae.features import FeatureFilter, FeatureStore, FeatureStoreError, LatentNotFoundError
 from mistudio_sae.features.schema import (

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import torch
+
 from mistudio_sae.features.hashing import mix64, priority
 from mistudio_sae.features.windows import make_windows
 

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import torch
 from extraction import sae
-from mistudio_sae.errors import SaeFormatError
-from mistudio_sae.formats import SaeProvenance, load_saelens, load_sparsify, save_saelens
 from safetensors.torch import load_file, save_file
 from tiny import D_MODEL
+
+from mistudio_sae.errors import SaeFormatError
+from mistudio_sae.formats import SaeProvenance, load_saelens, load_sparsify, save_saelens
 
 PROVENANCE = SaeProvenance("gpt2", "layer.1.resid_post", 128, prepend_bos=True, dataset="topics")
 X = torch.randn(40, D_MODEL, generator=torch.Generator().manual_seed(1))

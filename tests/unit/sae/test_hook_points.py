@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from tiny import CONFIGS, D_MODEL, LAYERS, VOCAB, language_model
+
 from mistudio_sae.errors import HookPointError
 from mistudio_sae.models import HookPoint, LanguageModel, capture, resolve, run_with_replacement
-from tiny import CONFIGS, D_MODEL, LAYERS, VOCAB, language_model
 
 FAMILIES = sorted(CONFIGS)
 IDS = torch.randint(1, VOCAB, (2, 8), generator=torch.Generator().manual_seed(0))

@@ -5,10 +5,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from mistudio_sae.errors import ModelLoadError
-from mistudio_sae.models import load_model
 from safetensors.torch import load_file, save_file
 from tiny import CONTEXT, VOCAB, language_model
+
+from mistudio_sae.errors import ModelLoadError
+from mistudio_sae.models import load_model
 
 
 @pytest.fixture

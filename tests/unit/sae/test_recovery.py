@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+
 from mistudio_sae.models import HookPoint
 from mistudio_sae.saes import SaeConfig
 from mistudio_sae.training import TrainingConfig

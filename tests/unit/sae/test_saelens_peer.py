@@ -13,11 +13,12 @@ from pathlib import Path
 import pytest
 import torch
 from extraction import HOOK, sae
+from safetensors.torch import load_file, save_file
+from tiny import CONTEXT, D_MODEL, language_model, write_tokens
+
 from mistudio_sae.evaluation import evaluate
 from mistudio_sae.formats import SaeProvenance, save_saelens
 from mistudio_sae.reporting import SilentReporter
-from safetensors.torch import load_file, save_file
-from tiny import CONTEXT, D_MODEL, language_model, write_tokens
 
 PYTHON = os.environ.get("MISTUDIO_SAELENS_PYTHON", "")
 pytestmark = [

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 import torch
+
 from mistudio_sae.errors import ConfigError
 from mistudio_sae.saes import Sae, SaeConfig, TopKSae, build_sae
 

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+
 from mistudio_sae.errors import TokensFormatError
 from mistudio_sae.tokens import TokensReader, TokensWriter
 

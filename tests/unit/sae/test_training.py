@@ -5,14 +5,15 @@ from pathlib import Path
 
 import pytest
 import torch
+from recording import RecordingReporter
+from tiny import CONTEXT, D_MODEL, language_model, write_tokens
+
 from mistudio_sae.errors import CheckpointError, ConfigError, DivergenceError, HookPointError, TokensFormatError
 from mistudio_sae.models import HookPoint, LanguageModel, capture
 from mistudio_sae.reporting import Stopped, StopRequest
 from mistudio_sae.saes import SaeConfig
 from mistudio_sae.tokens import TokensReader, TokensWriter
 from mistudio_sae.training import TrainedSae, TrainingConfig, train
-from recording import RecordingReporter
-from tiny import CONTEXT, D_MODEL, language_model, write_tokens
 
 HOOK, OTHER_HOOK = HookPoint.parse("layer.1.resid_post"), HookPoint.parse("layer.0.mlp_out")
 TOPK = SaeConfig("topk", D_MODEL, 32, k=4, dead_window_tokens=500)

@@ -4,6 +4,7 @@ import dataclasses
 
 import pytest
 import torch
+
 from mistudio_sae.errors import ConfigError
 from mistudio_sae.saes import SaeConfig
 from mistudio_sae.training import TrainingConfig

@@ -4,8 +4,6 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from mistudio_sae.models import LanguageModel
-from mistudio_sae.tokens import TokensReader, TokensWriter
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -18,6 +16,9 @@ from transformers import (
     PreTrainedTokenizerFast,
     Qwen2Config,
 )
+
+from mistudio_sae.models import LanguageModel
+from mistudio_sae.tokens import TokensReader, TokensWriter
 
 VOCAB, D_MODEL, LAYERS, CONTEXT, BOS = 61, 16, 3, 16, 0
 

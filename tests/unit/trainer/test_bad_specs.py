@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from mistudio import v1
 from mistudio.v1 import ArtifactRef, SaeSpec
 from mistudio_runtime.jobs import PermanentFailure

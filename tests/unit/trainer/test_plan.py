@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+
 from mistudio import v1
 from mistudio.v1 import SaeSpec, TrainSae
 from mistudio_trainer.plan import make_plan

@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 import torch
+
 from mistudio import v1
 from mistudio.v1 import AttemptReport, SaeSpec
 from mistudio_runtime.jobs import JobStoppedError, Stop

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from mistudio.v1 import AttemptReport, LogLine, MetricPoint
 
+from mistudio.v1 import AttemptReport, LogLine, MetricPoint
 from mistudio_runtime.artifacts import ArtifactDraft, ArtifactStore
 from mistudio_runtime.jobs.failures import JobStoppedError
 from mistudio_runtime.jobs.progress import StageProgress

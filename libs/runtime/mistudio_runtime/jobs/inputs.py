@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mistudio.v1 import ArtifactRef
-
 from mistudio_runtime.artifacts import ArtifactManifest, ArtifactStore
 from mistudio_runtime.errors import NotFoundError
 from mistudio_runtime.jobs.failures import PermanentFailure

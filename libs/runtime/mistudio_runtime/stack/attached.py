@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import grpc.aio
-from mistudio.v1 import ListWorkersRequest, WorkerServiceStub
 
+from mistudio.v1 import ListWorkersRequest, WorkerServiceStub
 from mistudio_runtime.stack.health import LOCAL_CHANNEL
 
 if TYPE_CHECKING:

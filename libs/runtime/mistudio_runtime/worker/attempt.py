@@ -7,8 +7,8 @@ from datetime import timedelta
 from typing import Protocol
 
 import structlog
-from mistudio import v1
 
+from mistudio import v1
 from mistudio_runtime.jobs import Stop
 from mistudio_runtime.worker.isolated import Report
 from mistudio_runtime.worker.message import HeldMessage

@@ -8,7 +8,6 @@ import threading
 from multiprocessing.connection import Connection
 
 from mistudio import v1
-
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.jobs import Handler, JobContext, Stop
 from mistudio_runtime.settings import Settings

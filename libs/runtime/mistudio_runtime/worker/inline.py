@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
 from mistudio import v1
-
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.jobs import Handler, JobContext, Stop
 from mistudio_runtime.settings import Settings

@@ -12,8 +12,8 @@ from multiprocessing.context import ForkServerContext, ForkServerProcess
 from typing import TYPE_CHECKING
 
 import structlog
-from mistudio import v1
 
+from mistudio import v1
 from mistudio_runtime.jobs import Handler, Stop
 from mistudio_runtime.settings import Settings
 from mistudio_runtime.worker import child

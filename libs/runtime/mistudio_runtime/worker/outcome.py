@@ -6,8 +6,8 @@ import errno
 from typing import Any
 
 import structlog
-from mistudio import v1
 
+from mistudio import v1
 from mistudio_runtime.errors import MeshError, UnavailableError
 from mistudio_runtime.jobs import Handler, JobContext, JobStoppedError, Stop
 from mistudio_runtime.jobs.failures import JobFailure, PermanentFailure

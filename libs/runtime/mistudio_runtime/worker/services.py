@@ -6,7 +6,6 @@ from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
 
 from mistudio import v1
-
 from mistudio_runtime.jobs import Handler, Service
 from mistudio_runtime.queues import QueueTable
 

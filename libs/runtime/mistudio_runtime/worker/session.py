@@ -14,6 +14,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import structlog
+
 from mistudio import v1
 
 log = structlog.get_logger(__name__)

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
-from mistudio import v1
 from nats.aio.msg import Msg
 
+from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.jobs import Service, ServiceContext, Stop

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from huggingface_hub.errors import StrictDataclassError
 from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerFast
+from transformers.utils.logging import disable_progress_bar
 
 from mistudio_sae.errors import ModelLoadError
 from mistudio_sae.models.language_model import LanguageModel
 
 _DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16, "float16": torch.float16}
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, AttributeError, StrictDataclassError)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "vocab.txt", "spiece.model")
 
 
@@ -39,6 +42,7 @@ def load_model(path: str | Path, *, dtype: str = "float32", device: str = "cpu")
 
 
 def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # a service's output is its log
     try:
         loaded: Any = AutoModelForCausalLM.from_pretrained(
             folder,
@@ -48,7 +52,7 @@ def _load_weights(folder: Path, dtype: torch.dtype) -> PreTrainedModel:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, TypeError, RuntimeError, AttributeError, SafetensorError) as err:
+    except (*_UNREADABLE, RuntimeError, SafetensorError) as err:
         raise ModelLoadError(f"{folder} cannot be loaded as a causal language model: {_first_line(err)}") from err
     model, report = loaded
     # transformers fills absent weights with random numbers and goes on, which would train an SAE on noise.
@@ -66,7 +70,7 @@ def _load_tokenizer(folder: Path) -> PreTrainedTokenizerFast:
         raise ModelLoadError(f"{folder} holds no tokenizer; add its tokenizer.json.")
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True, use_fast=True, trust_remote_code=False)
-    except (OSError, ValueError, KeyError, TypeError, ImportError, AttributeError) as err:
+    except (*_UNREADABLE, ImportError) as err:
         raise ModelLoadError(f"{folder} holds no usable tokenizer: {_first_line(err)}") from err
     if not isinstance(tokenizer, PreTrainedTokenizerFast):
         raise ModelLoadError(f"{folder} holds no fast tokenizer; add its tokenizer.json.")

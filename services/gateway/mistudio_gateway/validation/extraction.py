@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from mistudio import v1
-
 from mistudio_gateway.validation.references import check_optional_reference, check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
 from mistudio_gateway.validation.training import check_device, check_hook_points
@@ -12,6 +11,7 @@ SPLITS = ("", "train", "validation")
 ACTIVATION_DTYPES = ("", "float32", "float16", "bfloat16")
 MAX_EXAMPLES = 1_000
 MAX_CONTEXT = 512
+MAX_BINS = 1_024
 
 
 def extract_activations(spec: v1.ExtractActivations, path: str, scope: Scope) -> None:
@@ -30,6 +30,12 @@ def extract_features(spec: v1.ExtractFeatures, path: str, scope: Scope) -> None:
     scope.require(spec.split in SPLITS, f"{path}.split", "is train or validation")
     scope.require(spec.top_examples <= MAX_EXAMPLES, f"{path}.top_examples", f"is at most {MAX_EXAMPLES}")
     scope.require(spec.context_tokens <= MAX_CONTEXT, f"{path}.context_tokens", f"is at most {MAX_CONTEXT}")
+    bins = spec.histogram_bins
+    scope.require(
+        bins == 0 or (bins <= MAX_BINS and bins.bit_count() == 1),
+        f"{path}.histogram_bins",
+        f"is a power of two up to {MAX_BINS}",
+    )
     d_sae = summary_of(scope, spec.sae).get("d_sae")
     if isinstance(d_sae, int) and any(latent >= d_sae for latent in spec.latents):
         scope.refuse(f"{path}.latents", f"the SAE has the latents 0 to {d_sae - 1}")

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 from mistudio import v1
-
 from mistudio_gateway.validation.references import check_optional_reference, check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
 

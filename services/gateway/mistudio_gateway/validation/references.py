@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from google.protobuf.message import Message
-from mistudio import v1
 
+from mistudio import v1
 from mistudio_gateway.state_machine import state_name
 from mistudio_gateway.validation.scope import Scope
 

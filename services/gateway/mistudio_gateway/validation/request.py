@@ -6,12 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from mistudio import v1
-from mistudio_runtime.errors import UnimplementedError
-from mistudio_runtime.queues import PRIORITIES
-
 from mistudio_gateway.validation import extraction, ingest, training, upkeep
 from mistudio_gateway.validation.references import body_of, kind_of
 from mistudio_gateway.validation.scope import Scope
+from mistudio_runtime.errors import UnimplementedError
+from mistudio_runtime.queues import PRIORITIES
 
 MAX_ATTEMPTS = 100
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 
 from mistudio import v1
-
 from mistudio_gateway.validation.references import check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from google.protobuf.duration_pb2 import Duration
-from mistudio import v1
 
+from mistudio import v1
 from mistudio_gateway.validation.scope import Scope
 
 MAX_NAME = 200
