@@ -10,8 +10,10 @@ import structlog
 
 from mistudio import v1
 from mistudio_runtime.jobs import Stop
+from mistudio_runtime.jobs.failures import JobFailure
 from mistudio_runtime.worker.isolated import Report
 from mistudio_runtime.worker.message import HeldMessage
+from mistudio_runtime.worker.outcome import failure_of
 from mistudio_runtime.worker.session import WorkerSession
 
 log = structlog.get_logger(__name__)
@@ -88,10 +90,7 @@ class Attempt:
     async def _run_claimed(self, answer: v1.ClaimAnswer) -> v1.Job | None:
         self.number = answer.attempt
         log.info("job begins", job=self.job_id, kind=answer.job.kind, attempt=self.number)
-        self._run = self._make_run(answer.job, self.number)
-        if self._stop is not None:
-            self._run.stop(self._stop, self._grace)
-        end = await self._run.run(self._session.report)
+        end = await self._run_to_its_end(answer.job)
         outcome = v1.AttemptOutcome.Name(end.outcome).removeprefix("ATTEMPT_OUTCOME_")
         log.info("job ends", job=self.job_id, attempt=self.number, outcome=outcome, reason=end.failure.reason)
         if self._abandoned:
@@ -104,3 +103,14 @@ class Attempt:
             await self._message.acknowledge()
         succeeded = ended.current and end.outcome == v1.ATTEMPT_OUTCOME_SUCCEEDED
         return answer.job if succeeded else None
+
+    async def _run_to_its_end(self, job: v1.Job) -> v1.AttemptEnd:
+        try:
+            self._run = self._make_run(job, self.number)
+        except JobFailure as failure:
+            return v1.AttemptEnd(
+                job_id=job.id, attempt=self.number, outcome=v1.ATTEMPT_OUTCOME_FAILED, failure=failure_of(failure)
+            )
+        if self._stop is not None:
+            self._run.stop(self._stop, self._grace)
+        return await self._run.run(self._session.report)

@@ -70,12 +70,15 @@ class IsolatedRun:
         self._stop: Stop | None = None
         self._escalation: asyncio.Task[None] | None = None
         self._failure: v1.Failure | None = None
+        self._killed = False
 
     async def run(self, report: Report) -> v1.AttemptEnd:
         """Runs the job to its end, whatever that is."""
         process, connection = await asyncio.to_thread(self._children.start, self._handler, self._job, self._attempt)
         self._process, self._connection = process, connection
-        if self._stop is not None:
+        if self._killed:
+            process.kill()
+        elif self._stop is not None:
             self._tell(self._stop)
         watching = asyncio.create_task(self._watch_memory(process))
         try:
@@ -101,6 +104,7 @@ class IsolatedRun:
 
     def kill(self) -> None:
         """Ends the process at once."""
+        self._killed = True
         if self._process is not None:
             self._process.kill()
 

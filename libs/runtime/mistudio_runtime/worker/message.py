@@ -26,8 +26,9 @@ class HeldMessage:
 
     def __init__(self, message: Msg, ack_wait: float) -> None:
         """Takes the message and the consumer's ack_wait, in seconds."""
-        self.job_id = message.data.decode()
-        self.enqueue_count = int((message.headers or {}).get(names.ENQUEUE_COUNT, 0))
+        self.job_id = names.job_of_subject(message.subject)
+        count = (message.headers or {}).get(names.ENQUEUE_COUNT, "")
+        self.enqueue_count = int(count) if count.isdigit() else 0  # a stranger's message: its claim is dropped
         self._message = message
         self._interval = ack_wait / _KEEPS_PER_WAIT
         self._keeping = asyncio.create_task(self._keep())

@@ -16,7 +16,7 @@ from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.jobs import Service, ServiceContext, Stop
-from mistudio_runtime.jobs.failures import JobFailure
+from mistudio_runtime.jobs.failures import PermanentFailure
 from mistudio_runtime.queues import QueueTable
 from mistudio_runtime.serving import MeshServer
 from mistudio_runtime.settings import Settings
@@ -119,7 +119,10 @@ class Worker:
     def _make_run(self, job: v1.Job, attempt: int) -> Run:
         handler = self._handlers.get(job.kind)
         if handler is None:
-            raise JobFailure(f"{self._options.name} has no handler for {job.kind}", reason="NO_HANDLER")
+            sentence = (
+                f"no worker of this version runs {job.kind}: upgrade the {', '.join(self._options.services)} service"
+            )
+            raise PermanentFailure(sentence, reason="NO_HANDLER")
         if handler.isolation == "inline":
             return InlineRun(handler, job, attempt, self._settings, self._threads)
         limit = self._options.memory_limit_bytes or self._table.queue(job.queue).memory_limit_bytes
