@@ -15,6 +15,14 @@ from client_servicers import Mesh, serve
 from mistudio import v1
 from mistudio.cli.main import run
 
+# Whoever runs the tests in the background of a shell has SIGINT ignored, and children inherit that.
+INTERRUPTIBLE = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from mistudio.cli import main
+main()
+"""
+
 
 @pytest.fixture
 def mesh() -> Mesh:
@@ -105,7 +113,7 @@ def test_watching_for_scripts_prints_every_event_on_a_line(mesh: Mesh, capsys: p
 def test_ctrl_c_stops_watching_and_nothing_else(mesh: Mesh, gateway: str) -> None:
     mesh.add("job-1")
     mesh.happens("job-1", job=v1.Job(id="job-1", kind="train_sae", state=v1.JOB_STATE_RUNNING))
-    command = [sys.executable, "-u", "-m", "mistudio.cli", "jobs", "watch", "job-1"]
+    command = [sys.executable, "-u", "-c", INTERRUPTIBLE, "jobs", "watch", "job-1"]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ
     ) as watching:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import version
-
 import click
 
 from mistudio.channel import DEFAULT_GATEWAY
@@ -36,7 +34,7 @@ from mistudio.cli.workers import workers
     help="Where the gateway is.",
 )
 @click.option("--json", is_flag=True, help="Print JSON for scripts; every command takes it, too.")
-@click.version_option(version("mistudio"), prog_name="mistudio")
+@click.version_option(package_name="mistudio", prog_name="mistudio")
 @click.pass_obj
 def app(session: Session, gateway: str, json: bool) -> None:  # noqa: FBT001 - click calls it so
     r"""From raw text to readable features of a language model.

@@ -40,4 +40,4 @@ def preview_tokens(session: Session, model_artifact_id: str, text: str) -> None:
     """Shows how a model's tokenizer splits a text; "-" reads the text from the standard input."""
     with session.client() as client:
         found = list(client.datasets.preview_tokenization(model_artifact_id, text_or_stdin(text)))
-    session.show({"tokens": found}, lambda: render_tokens(found, colour=session.console.is_terminal))
+    session.show({"tokens": found}, lambda: render_tokens(found, colour=session.colour))

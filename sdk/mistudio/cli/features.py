@@ -54,7 +54,7 @@ def list_features(  # noqa: PLR0917 - click passes them by name
             page_size=min(limit, 1000),
         )
         found = list(islice(listing, limit))
-    session.show({"features": found}, lambda: render_features(found, colour=session.console.is_terminal))
+    session.show({"features": found}, lambda: render_features(found, colour=session.colour))
 
 
 @features.command()
@@ -66,7 +66,7 @@ def show(session: Session, artifact_id: str, latent: int, examples: int) -> None
     """Shows everything about one feature."""
     with session.client() as client:
         feature = client.features.get(artifact_id, latent)
-    colour = session.console.is_terminal
+    colour = session.colour
     session.show(feature, lambda: render_feature(feature, examples=examples, colour=colour))
 
 
@@ -79,7 +79,7 @@ def search(session: Session, artifact_id: str, query: str, limit: int) -> None:
     """Finds features that fire most on a token with this text."""
     with session.client() as client:
         found = list(client.features.search(artifact_id, query, limit=limit))
-    session.show({"features": found}, lambda: render_features(found, colour=session.console.is_terminal))
+    session.show({"features": found}, lambda: render_features(found, colour=session.colour))
 
 
 @features.command()
@@ -91,7 +91,7 @@ def activate(session: Session, artifact_id: str, text: str, count: int) -> None:
     """Runs a text through model and SAE and shows which features fire where; "-" reads the standard input."""
     with session.client() as client:
         answer = client.features.activate(artifact_id, text_or_stdin(text), features=count)
-    session.show(answer, lambda: render_traces(answer, colour=session.console.is_terminal))
+    session.show(answer, lambda: render_traces(answer, colour=session.colour))
 
 
 @features.command()

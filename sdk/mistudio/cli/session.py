@@ -50,6 +50,11 @@ class Session:
     errors: Console = field(default_factory=lambda: make_console(stderr=True))
     """For everything else."""
 
+    @property
+    def colour(self) -> bool:
+        """Whether colour can carry meaning here; else signs must."""
+        return self.console.is_terminal and not self.console.no_color
+
     def client(self) -> Client:
         """Returns a client; it gives up after three tries, because somebody waits in front of the screen."""
         return Client(self.gateway, retry=RetryPolicy(attempts=3))

@@ -5,11 +5,12 @@ from __future__ import annotations
 import io
 
 from google.protobuf.struct_pb2 import Struct
+from rich.console import Console
+
 from mistudio import v1
 from mistudio.cli.demo.findings import Findings, _metrics
 from mistudio.cli.demo.recipe import FULL, SMALL, STEPS, pipeline, request_id
 from mistudio.cli.demo.report import next_commands, render_report
-from rich.console import Console
 
 
 def findings() -> Findings:

@@ -9,8 +9,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-import mistudio
 import pytest
+
+import mistudio
 from mistudio import v1
 from mistudio.cli import problems
 from mistudio.cli.exits import EPILOG, MEANINGS, Exit, of_error, of_state

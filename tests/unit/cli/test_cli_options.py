@@ -9,6 +9,7 @@ from typing import Any
 import click
 import pytest
 from google.protobuf.duration_pb2 import Duration
+
 from mistudio import v1
 from mistudio.cli.spec.build import apply_options, read_params
 from mistudio.cli.spec.fields import spec_fields

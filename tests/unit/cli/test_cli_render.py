@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 import pytest
 from google.protobuf.struct_pb2 import Struct
 from google.protobuf.timestamp_pb2 import Timestamp
+from rich.console import Console, RenderableType
+
 from mistudio import v1
 from mistudio.cli.follow.board import Board
 from mistudio.cli.follow.plain import PlainView
@@ -24,7 +26,6 @@ from mistudio.cli.render.tokens import highlight, shade
 from mistudio.cli.render.traces import render_traces
 from mistudio.cli.render.training import render_estimate, render_metrics
 from mistudio.cli.render.workers import render_workers
-from rich.console import Console, RenderableType
 
 
 def shown(what: RenderableType, *, width: int = 120, colour: bool = False) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from mistudio.cli.main import run
 from mistudio.cli.stack import supervisor
 from mistudio.cli.stack.home import home

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import grpc
-import mistudio
 import pytest
 from google.protobuf.any_pb2 import Any
 from google.rpc import error_details_pb2, status_pb2
+
+import mistudio
 from mistudio import errors, v1
 from mistudio._status import to_exception
 from mistudio.calls import jobs, queues

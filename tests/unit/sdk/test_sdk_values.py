@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import mistudio
 import pytest
+
+import mistudio
 from mistudio import v1
 from mistudio.pipelines import steps_of
 from mistudio.specs import KINDS, job_request, job_spec, kind_of

@@ -12,6 +12,7 @@ from mistudio.cli.demo.report import next_commands, render_report
 from mistudio.cli.demo.run import run
 from mistudio.cli.exits import Exit
 from mistudio.cli.session import Session
+from mistudio.errors import JobFailedError, MistudioError
 
 
 @click.command(cls=MeshCommand)
@@ -29,11 +30,14 @@ def demo(session: Session, small: bool) -> int | None:  # noqa: FBT001 - click c
     except KeyboardInterrupt:
         session.say("interrupted; finished work is kept. Go on with: mistudio demo" + " --small" * small)
         return Exit.INTERRUPTED
+    except JobFailedError as error:
+        sentence = f"step {error.job.step}: {error.message}; mistudio demo tries it again and keeps what is done"
+        raise MistudioError(sentence, reason=error.reason) from error
     document = {
         "metrics": found.metrics,
         "artifacts": found.artifacts,
         "features": found.features,
         "next": next_commands(found, own_mesh=own),
     }
-    session.show(document, lambda: render_report(found, own_mesh=own, colour=session.console.is_terminal))
+    session.show(document, lambda: render_report(found, own_mesh=own, colour=session.colour))
     return None

@@ -25,7 +25,7 @@ def run(session: Session, client: Client, recipe: Recipe) -> dict[str, v1.Job]:
     _tell_what_is_reused(session, jobs)
     _start_again(jobs)
     board = Board(job.proto for job in jobs.values())
-    follow(session, board)
+    follow(session, board, replay_finished=False)
     for job in board.jobs():
         if JobState.of(job) is JobState.FAILED:
             raise JobFailedError(job)
@@ -59,8 +59,8 @@ def _tell_what_is_reused(session: Session, jobs: dict[str, Job]) -> None:
 
 
 def _start_again(jobs: dict[str, Job]) -> None:
-    for job in jobs.values():  # parents first: a child that is retried waits for its parent again
-        if job.state in (JobState.FAILED, JobState.CANCELLED):
+    for job in jobs.values():  # parents first: a parent that is retried takes its children with it
+        if job.refresh().state in (JobState.FAILED, JobState.CANCELLED):
             job.retry()
         elif job.state is JobState.PAUSED:
             job.resume()

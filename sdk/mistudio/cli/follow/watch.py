@@ -18,10 +18,14 @@ from mistudio.cli.session import Session
 from mistudio.states import JobState
 
 
-def follow(session: Session, board: Board) -> None:
-    """Shows the jobs' events until all have ended. Raises MistudioError; KeyboardInterrupt leaves the jobs alone."""
+def follow(session: Session, board: Board, *, replay_finished: bool = True) -> None:
+    """Shows the jobs' events until all have ended; those of jobs that are over by now only if asked.
+
+    Raises MistudioError; KeyboardInterrupt leaves the jobs alone.
+    """
+    ids = [job_id for job_id, row in board.rows.items() if replay_finished or not row.state.is_over]
     with _view(session, board) as view:
-        asyncio.run(_follow_all(session.gateway, list(board.rows), view))
+        asyncio.run(_follow_all(session.gateway, ids, view))
 
 
 def watch_to_end(session: Session, jobs: Sequence[v1.Job]) -> int:
@@ -33,9 +37,10 @@ def watch_to_end(session: Session, jobs: Sequence[v1.Job]) -> int:
         ids = " ".join(board.rows)
         session.say(f"detached; the work goes on. Watch again: mistudio jobs watch {ids}")
         return Exit.INTERRUPTED
-    if not session.json:
+    code = next((code for job in board.jobs() if (code := of_state(JobState.of(job)))), Exit.OK)
+    if not session.json and (code or not session.console.is_terminal):  # on a terminal the board still shows success
         session.console.print(render_end(board))
-    return next((code for job in board.jobs() if (code := of_state(JobState.of(job)))), Exit.OK)
+    return code
 
 
 def _view(session: Session, board: Board) -> View:
