@@ -6,6 +6,7 @@ import asyncio
 import hmac
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import grpc
@@ -14,6 +15,7 @@ import structlog
 
 from mistudio import v1
 from mistudio_gateway.attempts import Attempts
+from mistudio_gateway.ordered_tasks import OrderedTasks
 from mistudio_gateway.sessions import Session, Sessions
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import FailedPreconditionError, UnauthenticatedError, UnavailableError
@@ -22,6 +24,7 @@ from mistudio_runtime.settings import Settings
 log = structlog.get_logger(__name__)
 
 HEARTBEATS_PER_LEASE = 4
+MAX_UNDER_WAY = 256
 Requests = AsyncIterator[v1.AttachRequest]
 
 
@@ -71,14 +74,24 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         return v1.AttachResponse(registered=answer)
 
     async def _read(self, requests: Requests, session: Session, status: v1.WorkerStatus) -> None:
-        async for request in requests:
-            try:
-                await self._handle(request, session, status)
-            except UnavailableError:
-                # No answer is sent: the worker repeats what matters when it has waited long enough.
-                log.warning("broker does not answer; the worker will repeat", worker=session.worker)
+        tasks = OrderedTasks(MAX_UNDER_WAY)
+        try:
+            async for request in requests:
+                # One job's messages keep their order; those of other jobs do not wait for its writes to be synced.
+                await tasks.add(_key(request), partial(self._handle, request, session, status))
+        finally:
+            await tasks.stop()
 
     async def _handle(self, request: v1.AttachRequest, session: Session, status: v1.WorkerStatus) -> None:
+        try:
+            await self._answer(request, session, status)
+        except UnavailableError:
+            # No answer is sent: the worker repeats what matters when it has waited long enough.
+            log.warning("broker does not answer; the worker will repeat", worker=session.worker)
+        except Exception:  # the boundary of one message: the session goes on
+            log.exception("message of a worker cannot be handled", worker=session.worker)
+
+    async def _answer(self, request: v1.AttachRequest, session: Session, status: v1.WorkerStatus) -> None:
         which = request.WhichOneof("message")
         if which == "heartbeat":
             await self._heartbeat(request.heartbeat, session, status)
@@ -105,6 +118,12 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         for running in beat.running:
             if command := self._attempts.orders(running):
                 session.send(v1.AttachResponse(command=command))
+
+
+def _key(request: v1.AttachRequest) -> str:
+    """Returns what the message is about: a job, or "" for the worker itself."""
+    message = getattr(request, request.WhichOneof("message") or "heartbeat")
+    return str(getattr(message, "job_id", ""))
 
 
 async def _next(session: Session, reader: asyncio.Task[None]) -> v1.AttachResponse | None:

@@ -56,6 +56,11 @@ def wake_subject(queue: str) -> str:
     return f"mistudio.wake.{queue}"
 
 
+def queue_of_wake(subject: str) -> str:
+    """Returns the queue from the subject of a wake-up."""
+    return subject.rsplit(".", 1)[-1]
+
+
 def command_subject(worker: str) -> str:
     """Returns where gateways tell each other a command for a worker; worker names hold no dots."""
     return f"mistudio.command.{worker}"

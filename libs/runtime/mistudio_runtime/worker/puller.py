@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 import nats.errors
@@ -38,6 +39,7 @@ class Puller:
         self._slots = slots
         self._start = start
         self._pulls = {queue.name: itertools.count(1) for queue in queues}
+        self._look_at = {queue.name: 0.0 for queue in queues}
 
     async def run(self, attached: asyncio.Event) -> None:
         """Pulls for ever, while the worker is attached to a gateway."""
@@ -51,17 +53,29 @@ class Puller:
                     async with asyncio.timeout(_LOOK_SECONDS):
                         await self._slots.freed.wait()
 
-    async def _on_wake(self, _: Msg) -> None:
+    async def _on_wake(self, message: Msg) -> None:
+        self._look_at[names.queue_of_wake(message.subject)] = 0.0
         self._slots.freed.set()
 
     async def _fill(self) -> bool:
         pulled = False
         for queue in self._queues:
-            if self._slots.free(queue.name) and (message := await self._pull(queue.name)):
+            if self._slots.free(queue.name) and (message := await self._look(queue.name)):
                 self._slots.take(queue.name)
                 self._start(queue.name, message)
                 pulled = True
         return pulled
+
+    async def _look(self, queue: str) -> Msg | None:
+        """Asks a queue, unless it was found empty lately and nobody has woken this worker for it since."""
+        now = time.monotonic()
+        if now < self._look_at[queue]:
+            return None
+        self._look_at[queue] = now + _LOOK_SECONDS  # before asking: a wake-up while asking must count
+        message = await self._pull(queue)
+        if message is not None:
+            self._look_at[queue] = 0.0
+        return message
 
     async def _pull(self, queue: str) -> Msg | None:
         for consumer in self._order(queue):
