@@ -21,6 +21,8 @@ class Recipe:
     """Bundled language model."""
     context_length: int = 128
     """Tokens a block."""
+    validation_fraction: float = 0.15
+    """Documents that the SAE never sees; they are what its metrics are measured on."""
     hook_point: str = "layer.3.resid_post"
     """Where the SAE reads."""
     d_sae: int = 2048
@@ -51,7 +53,13 @@ def pipeline(recipe: Recipe) -> Pipeline:
     steps = Pipeline()
     dataset = steps.add("dataset", v1.DownloadDataset(bundled=recipe.dataset, max_rows=recipe.max_rows))
     model = steps.add("model", v1.DownloadModel(bundled=recipe.model))
-    tokens = steps.add("tokens", v1.TokenizeDataset(dataset=dataset, model=model, context_length=recipe.context_length))
+    tokenize = v1.TokenizeDataset(
+        dataset=dataset,
+        model=model,
+        context_length=recipe.context_length,
+        validation_fraction=recipe.validation_fraction,
+    )
+    tokens = steps.add("tokens", tokenize)
     sae = steps.add("sae", _train(recipe, model, tokens))
     steps.add("features", v1.ExtractFeatures(sae=sae, model=model, tokens=tokens, max_tokens=recipe.feature_tokens))
     return steps

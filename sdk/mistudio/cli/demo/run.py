@@ -25,7 +25,7 @@ def run(session: Session, client: Client, recipe: Recipe) -> dict[str, v1.Job]:
     _tell_what_is_reused(session, jobs)
     _start_again(jobs)
     board = Board(job.proto for job in jobs.values())
-    follow(session, board, replay_finished=False)
+    follow(session, board, replay_finished=False, json_lines=False)
     for job in board.jobs():
         if JobState.of(job) is JobState.FAILED:
             raise JobFailedError(job)

@@ -1,4 +1,4 @@
-"""Events as JSON lines, for scripts."""
+"""Events for scripts: as JSON lines, or not at all."""
 
 from __future__ import annotations
 
@@ -9,11 +9,10 @@ from mistudio.cli.follow.board import Board
 from mistudio.cli.session import Session
 
 
-class JsonView:
-    """Prints every event as one line of JSON."""
+class SilentView:
+    """Prints nothing; the board alone is kept."""
 
-    def __init__(self, session: Session, board: Board) -> None:
-        self._session = session
+    def __init__(self, board: Board) -> None:
         self._board = board
 
     def __enter__(self) -> Self:
@@ -22,6 +21,18 @@ class JsonView:
     def __exit__(self, *_: object) -> None: ...
 
     def show(self, event: v1.JobEvent) -> None:
-        """Shows one event."""
+        """Takes one event."""
         self._board.apply(event)
+
+
+class JsonView(SilentView):
+    """Prints every event as one line of JSON."""
+
+    def __init__(self, session: Session, board: Board) -> None:
+        super().__init__(board)
+        self._session = session
+
+    def show(self, event: v1.JobEvent) -> None:
+        """Shows one event."""
+        super().show(event)
         self._session.line(event)

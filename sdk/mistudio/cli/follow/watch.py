@@ -9,7 +9,7 @@ from mistudio import v1
 from mistudio.aio.client import AsyncClient
 from mistudio.cli.exits import Exit, of_state
 from mistudio.cli.follow.board import Board
-from mistudio.cli.follow.lines import JsonView
+from mistudio.cli.follow.lines import JsonView, SilentView
 from mistudio.cli.follow.live import LiveView
 from mistudio.cli.follow.plain import PlainView
 from mistudio.cli.follow.view import View
@@ -18,13 +18,15 @@ from mistudio.cli.session import Session
 from mistudio.states import JobState
 
 
-def follow(session: Session, board: Board, *, replay_finished: bool = True) -> None:
+def follow(session: Session, board: Board, *, replay_finished: bool = True, json_lines: bool = True) -> None:
     """Shows the jobs' events until all have ended; those of jobs that are over by now only if asked.
 
-    Raises MistudioError; KeyboardInterrupt leaves the jobs alone.
+    For a script that wants JSON, `json_lines` says whether the events themselves are part of the answer. Raises
+    MistudioError; KeyboardInterrupt leaves the jobs alone.
     """
     ids = [job_id for job_id, row in board.rows.items() if replay_finished or not row.state.is_over]
-    with _view(session, board) as view:
+    silent = session.json and not json_lines
+    with SilentView(board) if silent else _view(session, board) as view:
         asyncio.run(_follow_all(session.gateway, ids, view))
 
 
