@@ -9,7 +9,7 @@ import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 - the name that torch users know
 from extraction import HOOK, sae
-from tiny import BOS, CONTEXT, language_model, write_tokens
+from tiny import BOS, CONTEXT, VOCAB, language_model, write_tokens
 
 from mistudio_sae.errors import ConfigError, DivergenceError, TokensFormatError
 from mistudio_sae.evaluation import EvaluationReport, evaluate
@@ -18,7 +18,7 @@ from mistudio_sae.evaluation.reconstruction import ReconstructionMeter
 from mistudio_sae.models import HookPoint, run_with_replacement
 from mistudio_sae.reporting import SilentReporter, Stopped, StopRequest
 from mistudio_sae.saes import Sae
-from mistudio_sae.tokens import TokensReader
+from mistudio_sae.tokens import TokensReader, TokensWriter
 
 
 @pytest.fixture(scope="module")
@@ -125,6 +125,25 @@ def test_the_budget_is_rounded_down_to_blocks(reader: TokensReader) -> None:
     report = _evaluate(reader, sae(), max_tokens=3 * CONTEXT + 5)
     assert report.tokens == int((reader.blocks("train")[0:3] != BOS).sum())
     assert _evaluate(reader, sae(), max_tokens=1).tokens > 0
+
+
+def test_the_logits_of_a_large_vocabulary_bound_the_batch(
+    reader: TokensReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = _evaluate(reader, sae(), batch_blocks=8)
+    lm, seen = language_model(), set[int]()
+    monkeypatch.setattr("mistudio_sae.evaluation.metrics._LOGIT_BYTES", 3 * 4 * CONTEXT * VOCAB)
+    with lm.model.get_output_embeddings().register_forward_hook(lambda *args: seen.add(len(args[2]))):
+        report = evaluate(lm, reader, "train", HOOK, sae(), max_tokens=10**6, batch_blocks=8, reporter=SilentReporter())
+    assert max(seen) == 3
+    assert report.ce_spliced == pytest.approx(expected.ce_spliced, rel=1e-6)
+
+
+def test_tokens_of_which_none_counts_are_refused(tmp_path: Path) -> None:
+    with TokensWriter(tmp_path, context_length=CONTEXT, vocab_size=VOCAB, tokenizer="tiny", bos_token_id=BOS) as writer:
+        writer.add_document([BOS] * CONTEXT, 0)
+    with pytest.raises(TokensFormatError, match="counts"):
+        _evaluate(TokensReader.open(tmp_path), sae())
 
 
 def test_a_report_is_json(reader: TokensReader) -> None:

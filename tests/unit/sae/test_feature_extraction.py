@@ -249,6 +249,20 @@ def test_state_does_not_grow_with_tokens(tmp_path: Path, reader: TokensReader) -
         assert size() == before
 
 
+def test_long_contexts_of_a_wide_sae_go_through_in_fewer_blocks(
+    reader: TokensReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from mistudio_sae.features.latents import LatentSource
+    from mistudio_sae.features.subject import Subject
+
+    monkeypatch.setattr("mistudio_sae.features.latents._LATENTS_HELD", 2 * CONTEXT * D_SAE)
+    source = LatentSource(Subject(language_model(), reader, "train", HOOK, sae()), SMALL)
+    batches = list(source.batches(0, source.total_blocks))
+    assert source.forward_blocks == 2 < SMALL.forward_blocks
+    assert max(len(batch.ids) for batch in batches) == 2
+    assert sum(len(batch.ids) for batch in batches) == source.total_blocks
+
+
 def test_misfits_are_refused_with_what_to_change(tmp_path: Path, reader: TokensReader) -> None:
     lm, made = language_model(), sae()
 

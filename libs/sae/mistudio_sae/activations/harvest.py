@@ -38,7 +38,7 @@ class Harvest(Iterator[dict[str, Tensor]]):
         seed: int,
         split: str = "train",
     ) -> None:
-        """Prepare to read `block_batch` blocks a batch; the first batch of an epoch's end may be smaller."""
+        """Prepare to read `block_batch` blocks a batch; the last batch of an epoch may be smaller."""
         self._lm, self._tokens, self._hooks = lm, tokens, list(hooks)
         self._blocks = tokens.blocks(split)
         self._block_batch, self._seed = block_batch, seed

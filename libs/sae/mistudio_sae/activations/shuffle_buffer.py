@@ -7,7 +7,7 @@ from torch import Tensor
 
 
 class ShuffleBuffer:
-    """A preallocated ring of activations from which batches are drawn without replacement, in a seeded random order.
+    """Preallocated slots for activations, from which batches are drawn without replacement, in a seeded random order.
 
     Rows of all hook points share their slots, so that a draw returns the same tokens for each.
     `order` is a permutation of the slots: the first `size` are occupied, and a draw takes from their shuffled end.

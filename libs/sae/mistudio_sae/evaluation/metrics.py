@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from mistudio_sae.errors import TokensFormatError
 from mistudio_sae.evaluation.density import EDGES, DensityMeter
 from mistudio_sae.evaluation.inputs import check_finite, check_inputs
 from mistudio_sae.evaluation.language import LanguageMeter
@@ -14,6 +15,9 @@ from mistudio_sae.models import HookPoint, LanguageModel, run_with_replacement
 from mistudio_sae.reporting import Reporter, Stopped, StopRequest
 from mistudio_sae.saes import Sae
 from mistudio_sae.tokens import TokensReader
+
+_LOGIT_BYTES = 256 * 2**20
+"""The most that the logits of one forward pass take, in fp32; those of three passes are held at a time."""
 
 
 @torch.no_grad()
@@ -30,25 +34,28 @@ def evaluate(
 ) -> EvaluationReport:
     """Measure an SAE over the first `max_tokens` tokens of a split (whole blocks, at least one).
 
-    Three forward passes a batch of `batch_blocks` blocks: clean, spliced, zero ablation. Special positions keep their
-    activation when splicing and count in no metric, as in SAELens. Sums are float64, so the batch size moves a metric
-    by rounding only. On FINISH the metrics cover what was read so far. Raises `Stopped` for other stop requests,
-    and the errors of `check_inputs`.
+    Three forward passes a batch: clean, spliced, zero ablation. A batch is `batch_blocks` blocks, or fewer where the
+    logits of a large vocabulary would take too much memory. Special positions keep their activation when splicing and
+    count in no metric, as in SAELens. Sums are float64, so the batch size moves a metric by rounding only. On FINISH the metrics cover what was read so far. Raises `Stopped` for other stop requests,
+    `TokensFormatError` when no token counts, and the errors of `check_inputs`.
     """
     check_inputs(lm, tokens_reader, split, hook, sae)
     meters = _Meters(lm, hook, sae)
     blocks = tokens_reader.blocks(split)
     context = tokens_reader.info.context_length
     total = min(len(blocks), max(1, max_tokens // context))
-    for start in range(0, total, batch_blocks):
+    batch = min(batch_blocks, max(1, _LOGIT_BYTES // (4 * context * lm.vocab_size)))
+    for start in range(0, total, batch):
         request = reporter.should_stop()
         if request is StopRequest.FINISH and start > 0:
             break
         if request is not None and request is not StopRequest.FINISH:
             raise Stopped(request)
-        ids = torch.from_numpy(blocks[start : min(start + batch_blocks, total)])
+        ids = torch.from_numpy(blocks[start : min(start + batch, total)])
         meters.add(ids.to(lm.device), tokens_reader.special_mask(ids).to(lm.device))
         reporter.progress("evaluate", (start + len(ids)) * context, total * context, "tokens")
+    if meters.tokens == 0:
+        raise TokensFormatError(f"No position of split {split!r} counts: every one is BOS; tokenize real text.")
     return meters.report()
 
 
@@ -60,6 +67,11 @@ class _Meters:
         self._reconstruction = ReconstructionMeter(sae.config.d_in)
         self._density = DensityMeter(sae.config.d_sae)
         self._language = LanguageMeter()
+
+    @property
+    def tokens(self) -> int:
+        """Tokens that counted."""
+        return self._reconstruction.tokens
 
     def add(self, ids: Tensor, counted: Tensor) -> None:
         """Run a batch, ids and counted [blocks, context]."""
@@ -81,7 +93,7 @@ class _Meters:
         """The metrics of everything added."""
         fvu = self._reconstruction.fvu()
         return EvaluationReport(
-            tokens=self._reconstruction.tokens,
+            tokens=self.tokens,
             l0=self._reconstruction.l0(),
             fvu=fvu,
             explained_variance=1 - fvu,

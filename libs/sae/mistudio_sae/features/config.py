@@ -29,7 +29,10 @@ class FeatureConfig:
     max_tokens: int | None = None
     """Upper bound on tokens read, rounded down to whole blocks (at least one); None reads the whole split."""
     forward_blocks: int = 16
-    """Blocks a forward pass. Fixed in shape and alignment: the last bit of a matrix product may depend on both."""
+    """Blocks a forward pass, fewer where contexts are long and the SAE is wide (a function of these two alone).
+
+    Fixed in shape and alignment: the last bit of a matrix product may depend on both.
+    """
     batch_blocks: int = 16
     """Blocks between two reports and stop polls, rounded up to whole forward passes. Never changes the result."""
     logit_k: int = 10

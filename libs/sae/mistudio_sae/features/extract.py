@@ -78,8 +78,8 @@ def extract_features(  # noqa: PLR0917 - the arguments have no natural groups, a
 
 def _accumulate(source: LatentSource, counted: FeatureAccumulator, config: FeatureConfig, reporter: Reporter) -> int:
     """Stream the tokens; returns the number of blocks read."""
-    passes = -(-config.batch_blocks // config.forward_blocks)
-    step = passes * config.forward_blocks
+    passes = -(-config.batch_blocks // source.forward_blocks)
+    step = passes * source.forward_blocks
     for start in range(0, source.total_blocks, step):
         request = reporter.should_stop()
         if request is StopRequest.FINISH and start > 0:

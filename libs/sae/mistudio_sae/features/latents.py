@@ -16,6 +16,9 @@ from mistudio_sae.features.subject import Subject
 from mistudio_sae.features.windows import make_windows
 from mistudio_sae.models import capture
 
+_LATENTS_HELD = 2**26
+"""Latents of all tokens in one forward pass, at most: 256 MiB in fp32, of which a few copies live at a time."""
+
 
 class LatentSource:
     """Latent activations of one SAE over the first blocks of a split.
@@ -27,6 +30,9 @@ class LatentSource:
     def __init__(self, subject: Subject, config: FeatureConfig) -> None:
         reader, split = subject.reader, subject.split
         self._subject, self._config = subject, config
+        fitting = _LATENTS_HELD // (reader.info.context_length * subject.sae.config.d_sae)
+        self.forward_blocks = max(1, min(config.forward_blocks, fitting))
+        """Blocks a forward pass."""
         self._blocks = reader.blocks(split)
         self._documents = DocumentIndex(reader, split)
         wanted = range(subject.sae.config.d_sae) if config.latents is None else sorted(config.latents)
@@ -39,8 +45,8 @@ class LatentSource:
 
     def batches(self, start: int, stop: int) -> Iterator[LatentBatch]:
         """Latents of blocks start..stop, a forward pass at a time; start must be a multiple of `forward_blocks`."""
-        for first in range(start, stop, self._config.forward_blocks):
-            yield self._batch(first, min(first + self._config.forward_blocks, stop))
+        for first in range(start, stop, self.forward_blocks):
+            yield self._batch(first, min(first + self.forward_blocks, stop))
 
     @torch.no_grad()
     def _batch(self, first: int, last: int) -> LatentBatch:
@@ -53,7 +59,7 @@ class LatentSource:
         return LatentBatch(first, ids, values, windows, counted)
 
     def _latents(self, ids: Tensor) -> Tensor:
-        missing = self._config.forward_blocks - len(ids)
+        missing = self.forward_blocks - len(ids)
         filled = torch.cat((ids, ids[-1:].expand(missing, -1))) if missing else ids
         lm, hook = self._subject.lm, self._subject.hook
         x = capture(lm, filled.to(lm.device), [hook])[hook.name]
