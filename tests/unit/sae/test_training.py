@@ -187,6 +187,14 @@ def test_dead_latents_get_the_auxiliary_loss(run: Run) -> None:
     assert max(value for (name, _, _), value in reporter.metrics.items() if name == "auxiliary_loss") > 0
 
 
+@pytest.mark.parametrize("window", [None, 10**9])
+def test_a_declared_dead_window_holds_however_short_the_run(run: Run, window: int | None) -> None:
+    reporter = RecordingReporter()
+    run(reporter, saes=(dataclasses.replace(TOPK, d_sae=256, k=1, dead_window_tokens=window),))
+    dead = max(value for (name, _, _), value in reporter.metrics.items() if name == "dead_fraction")
+    assert (dead > 0) == (window is None)
+
+
 def test_a_raw_module_path_takes_its_own_width(run: Run) -> None:
     hook = HookPoint.parse("transformer.h.1.mlp.c_fc")
     assert run(hooks=(hook,), saes=(dataclasses.replace(TOPK, d_in=64),))[0].sae.W_dec.shape == (32, 64)

@@ -27,8 +27,8 @@ class SaeConfig:
     """standard: λ of the decoder-norm weighted L1 penalty; with 5, small runs end at an L0 of some 60."""
     aux_coefficient: float = 1 / 32
     """topk: c_aux, the weight of the AuxK loss on dead latents; 0 switches it off."""
-    dead_window_tokens: int = 10_000_000
-    """A latent is dead when it has not fired for this many tokens; a run caps the window at a tenth of its tokens."""
+    dead_window_tokens: int | None = None
+    """A latent is dead when it has not fired for this many tokens; None takes 10 million, or a tenth of a shorter run."""
     decoder_init_norm: float | None = None
     """Norm of each decoder row at the start; None takes 1 for topk (which keeps it there) and 0.1 for standard."""
     b_dec_init: Literal["geometric_median", "mean", "zero"] = "geometric_median"
@@ -47,7 +47,8 @@ class SaeConfig:
         if self.architecture not in ("standard", "topk"):
             raise ConfigError("architecture", f"{self.architecture!r} is unknown; choose standard or topk.")
         for field in ("d_in", "d_sae", "dead_window_tokens"):
-            if getattr(self, field) < 1:
+            value = getattr(self, field)
+            if value is not None and value < 1:
                 raise ConfigError(field, "must be at least 1.")
 
     def _check_coefficients(self) -> None:

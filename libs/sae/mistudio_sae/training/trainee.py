@@ -14,6 +14,9 @@ from mistudio_sae.training.firing import FiringRecord
 from mistudio_sae.training.optimizer import build_adam, default_learning_rate
 from mistudio_sae.training.schedule import learning_rate_factor, sparsity_factor
 
+_DEAD_WINDOW = 10_000_000
+"""Tokens of silence after which Gao et al. 2024 call a latent dead."""
+
 
 class Trainee:
     """Trains one SAE on the raw activations of one hook point, which it scales to E‖x‖ = √d_in itself."""
@@ -32,11 +35,11 @@ class Trainee:
         self._place_b_dec(self.scale * sample.float())
         self.optimizer = build_adam(self.sae)
         self._peak_rate = config.learning_rate or run.learning_rate or default_learning_rate(config)
-        # A window longer than a short run would never call a latent dead, and AuxK would never act.
         window = max(run.batch_tokens, run.total_tokens // 10)
         self.firing = FiringRecord(
             config.d_sae,
-            dead_window=min(config.dead_window_tokens, window),
+            # A window longer than a short run would never call a latent dead, and AuxK would never act.
+            dead_window=config.dead_window_tokens or min(_DEAD_WINDOW, window),
             frequency_window=window,
             device=sample.device,
         )
