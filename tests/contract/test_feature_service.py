@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import replace
 
@@ -203,6 +204,21 @@ async def test_damaged_features_say_so(workshop: Workshop, stub: v1.FeatureServi
     request = GetFeatureRequest(artifact_id="features-damaged-0", latent=0)
 
     assert await code(stub.GetFeature(request, timeout=DEADLINE)) is grpc.StatusCode.FAILED_PRECONDITION
+
+
+async def test_a_damaged_file_says_so_whatever_is_asked(workshop: Workshop, stub: v1.FeatureServiceStub) -> None:
+    with workshop.store.draft("features", job_id="job-half", attempt=1) as draft:
+        shutil.copytree(workshop.store.path(FEATURES), draft.path, dirs_exist_ok=True)
+        (draft.path / "vocabulary.parquet").write_bytes(b"no parquet")
+        draft.commit()
+    half = {"artifact_id": "features-half-0"}
+
+    for call in (
+        stub.ListFeatures(ListFeaturesRequest(**half), timeout=DEADLINE),
+        stub.SearchFeatures(SearchFeaturesRequest(**half, query="w"), timeout=DEADLINE),
+        stub.ActivateText(ActivateTextRequest(**half, text="w1"), timeout=DEADLINE),
+    ):
+        assert await code(call) is grpc.StatusCode.FAILED_PRECONDITION
 
 
 async def test_a_change_of_a_feature_is_the_gateways(stub: v1.FeatureServiceStub) -> None:

@@ -53,7 +53,8 @@ def _check_latents(spec: UpdateMetadata, manifest: ArtifactManifest) -> None:
         raise PermanentFailure(
             f"{manifest.id} is of kind {manifest.kind!r} and has no latents; annotate a features artifact"
         )
-    latents = manifest.summary.get("latents")
+    # Not by the number of latents: an extraction of some latents only keeps the ids that they have in the SAE.
+    d_sae = manifest.summary.get("d_sae")
     worst = max(note.latent for note in spec.feature_notes)
-    if latents is not None and worst >= latents:
-        raise PermanentFailure(f"{manifest.id} has no latent {worst}; choose one from 0 to {latents - 1}")
+    if d_sae is not None and worst >= d_sae:
+        raise PermanentFailure(f"{manifest.id} has no latent {worst}; choose one from 0 to {d_sae - 1}")

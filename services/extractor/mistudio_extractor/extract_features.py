@@ -80,6 +80,7 @@ def _config(spec: ExtractFeatures) -> FeatureConfig:
 
 def _summary(summary: FeatureSummary, sae: ArtifactManifest) -> dict[str, Any]:
     return {
+        "d_sae": summary.d_sae,
         "latents": summary.latents,
         "alive": summary.latents - summary.dead,
         "tokens": summary.tokens,

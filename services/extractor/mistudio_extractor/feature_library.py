@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from mistudio_extractor.least_recently_used import LeastRecentlyUsed
 from mistudio_runtime.artifacts import ArtifactManifest, ArtifactStore
 from mistudio_runtime.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, Violation
-from mistudio_sae.features import Feature, FeatureStore, FeatureStoreError, LatentNotFoundError
+from mistudio_sae.features import FeatureStore, FeatureStoreError, LatentNotFoundError
 
 _OPEN = 8
 
@@ -27,22 +30,17 @@ class FeatureLibrary:
         self._store = store
         self._opened: LeastRecentlyUsed[FeatureStore] = LeastRecentlyUsed(_OPEN)
 
-    def open(self, artifact_id: str) -> FeatureStore:
-        """Returns an open features artifact.
+    @contextmanager
+    def reading(self, artifact_id: str) -> Iterator[FeatureStore]:
+        """Gives an open features artifact to read from, and turns what can go wrong in the block into refusals.
 
-        Raises NotFoundError, InvalidRequestError for another kind, FailedPreconditionError if its files are damaged.
+        Raises NotFoundError also for a latent that was not extracted, InvalidRequestError for another kind,
+        FailedPreconditionError if its files are damaged.
         """
         # The manifest is read each time: what has been deleted is gone, even while it is kept open.
         features_manifest(self._store, artifact_id)
         try:
-            return self._opened.get(artifact_id, lambda: FeatureStore.open(self._store.path(artifact_id)))
-        except FeatureStoreError as error:
-            raise FailedPreconditionError(str(error)) from error
-
-    def feature(self, artifact_id: str, latent: int) -> Feature:
-        """Reads one feature; raises as `open`, and NotFoundError for a latent that was not extracted."""
-        try:
-            return self.open(artifact_id).get(latent)
+            yield self._opened.get(artifact_id, lambda: FeatureStore.open(self._store.path(artifact_id)))
         except LatentNotFoundError as error:
             raise NotFoundError(str(error)) from error
         except FeatureStoreError as error:

@@ -43,33 +43,33 @@ class FeatureQueries:
         """Lists features in the asked order. Raises InvalidRequestError, NotFoundError, FailedPreconditionError."""
         _require(request.order in _ORDERS, "order", "choose one of FeatureOrder")
         _require(request.page_size >= 0, "page_size", "must not be negative; 0 is 50")
-        store = self._library.open(request.artifact_id)
         key, descending = _ORDERS[request.order]
         wanted = _filter(request)
-        offset, limit = decode_page(request), min(request.page_size or _PAGE, _MOST_PAGE)
-        rows = store.list(key, descending=descending != request.reverse, filters=wanted, offset=offset, limit=limit)
-        total = store.count(wanted)
-        more = offset + len(rows) < total
-        return v1.ListFeaturesResponse(
-            features=self._briefs(request.artifact_id, store, rows),
-            next_page_token=encode_page(request, offset + len(rows)) if more else "",
-            total_size=total,
-        )
+        with self._library.reading(request.artifact_id) as store:
+            offset, limit = decode_page(request), min(request.page_size or _PAGE, _MOST_PAGE)
+            rows = store.list(key, descending=descending != request.reverse, filters=wanted, offset=offset, limit=limit)
+            total = store.count(wanted)
+            more = offset + len(rows) < total
+            return v1.ListFeaturesResponse(
+                features=self._briefs(request.artifact_id, store, rows),
+                next_page_token=encode_page(request, offset + len(rows)) if more else "",
+                total_size=total,
+            )
 
     def get(self, request: v1.GetFeatureRequest) -> v1.GetFeatureResponse:
         """Reads one feature. Raises NotFoundError, InvalidRequestError, FailedPreconditionError."""
-        feature = self._library.feature(request.artifact_id, request.latent)
+        with self._library.reading(request.artifact_id) as store:
+            feature, bands = store.get(request.latent), _bands(store)
         note = read_notes(self._store, request.artifact_id).features.get(request.latent, FeatureNotes())
-        bands = _bands(self._library.open(request.artifact_id))
         return v1.GetFeatureResponse(feature=feature_message(request.artifact_id, feature, bands, note))
 
     def search(self, request: v1.SearchFeaturesRequest) -> v1.SearchFeaturesResponse:
         """Finds features by token. Raises InvalidRequestError, NotFoundError, FailedPreconditionError."""
         _require(bool(request.query.strip()), "query", "give the text of a token, or a part of it")
         _require(request.limit <= _MOST_FOUND, "limit", f"must be at most {_MOST_FOUND}")
-        store = self._library.open(request.artifact_id)
-        matches = store.search_tokens(request.query, limit=request.limit or _FOUND)
-        features = self._briefs(request.artifact_id, store, [match.row for match in matches])
+        with self._library.reading(request.artifact_id) as store:
+            matches = store.search_tokens(request.query, limit=request.limit or _FOUND)
+            features = self._briefs(request.artifact_id, store, [match.row for match in matches])
         return v1.SearchFeaturesResponse(features=features)
 
     def activate(self, request: v1.ActivateTextRequest) -> v1.ActivateTextResponse:
@@ -77,7 +77,8 @@ class FeatureQueries:
         _require(bool(request.text), "text", "give a text")
         _require(len(request.text) <= _MOST_CHARACTERS, "text", f"must have at most {_MOST_CHARACTERS:,} characters")
         _require(request.features <= _MOST_TRACES, "features", f"must be at most {_MOST_TRACES}")
-        vocabulary = self._library.open(request.artifact_id).vocabulary
+        with self._library.reading(request.artifact_id) as store:
+            vocabulary = store.vocabulary
         try:
             found = activate(self._saes.of(request.artifact_id), request.text, request.features or _TRACES)
         except ScienceError as error:

@@ -15,7 +15,7 @@ from support.workshop import Workshop
 
 def add_features(workshop: Workshop) -> str:
     with workshop.store.draft("features", job_id="job-features", attempt=1) as draft:
-        draft.summary = {"latents": 24}
+        draft.summary = {"d_sae": 24, "latents": 2}
         return draft.commit()
 
 

@@ -50,7 +50,7 @@ def test_the_spec_is_obeyed(workshop: Workshop, sae: str) -> None:
     (features,) = run(spec, workshop.job("job-one"))
 
     summary = workshop.store.get(features).summary
-    assert (summary["latents"], summary["split"]) == (3, "validation")
+    assert (summary["latents"], summary["d_sae"], summary["split"]) == (3, 24, "validation")
     assert summary["tokens"] <= 64
     with FeatureStore.open(workshop.store.path(features)) as store:
         feature = store.get(store.list("density", limit=1)[0].latent)
