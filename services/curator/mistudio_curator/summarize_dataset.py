@@ -13,8 +13,8 @@ from mistudio.v1 import SummarizeDataset
 from mistudio_curator.lengths import Lengths
 from mistudio_curator.report import commit_report
 from mistudio_runtime.artifacts import ArtifactManifest
-from mistudio_runtime.errors import NotFoundError
 from mistudio_runtime.jobs import JobContext, PermanentFailure
+from mistudio_runtime.jobs.inputs import input_artifact
 
 _BATCH_ROWS = 4096
 
@@ -24,7 +24,7 @@ def run(spec: SummarizeDataset, context: JobContext) -> list[str]:
 
     Raises PermanentFailure if it is no dataset, or its files cannot be read.
     """
-    manifest = _dataset(spec.dataset.artifact_id, context)
+    manifest = input_artifact(context.store, spec.dataset, "dataset", "dataset")
     files = sorted((context.store.root / manifest.id).glob("*.parquet"))
     try:
         report = _summarize(files, str(manifest.summary["text_column"]), manifest, context)
@@ -33,16 +33,6 @@ def run(spec: SummarizeDataset, context: JobContext) -> list[str]:
             f"{manifest.id} cannot be read; run verify_artifacts on it, then download it again"
         ) from error
     return commit_report(context, spec, summary=report, report=report, parents=[manifest.id])
-
-
-def _dataset(artifact_id: str, context: JobContext) -> ArtifactManifest:
-    try:
-        manifest = context.store.get(artifact_id)
-    except NotFoundError as error:
-        raise PermanentFailure(error.message, reason=error.reason) from error
-    if manifest.kind != "dataset":
-        raise PermanentFailure(f"{artifact_id} is of kind {manifest.kind!r}; name a dataset")
-    return manifest
 
 
 def _summarize(files: list[Path], column: str, manifest: ArtifactManifest, context: JobContext) -> dict[str, Any]:

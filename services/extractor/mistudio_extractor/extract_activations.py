@@ -66,7 +66,7 @@ def _close(
     shards: ActivationShards, batches: TokenBatches, dtype: torch.dtype, model: ArtifactManifest
 ) -> dict[str, object]:
     index = shards.close(
-        model=str(model.summary.get("name") or model.id),
+        model=model.name,
         split=_SPLIT,
         context_length=batches.context_length,
         blocks=batches.total_blocks,

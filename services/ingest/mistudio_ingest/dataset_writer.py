@@ -54,9 +54,9 @@ class DatasetWriter:
         return 0 < self._max_rows <= self.rows
 
     @property
-    def columns(self) -> list[str]:
-        """Names of the columns that are kept."""
-        return list(self._schema.names) if self._schema else []
+    def columns(self) -> dict[str, str]:
+        """Names and Arrow types of the columns that are kept; a text is a "string"."""
+        return {field.name: str(field.type) for field in self._schema or ()}
 
     def add(self, table: pa.Table, source: str) -> None:
         """Appends rows that come from `source`; those above the limit are left out.

@@ -7,8 +7,8 @@ from pathlib import Path
 
 from mistudio.v1 import ArtifactRef
 from mistudio_runtime.artifacts import ArtifactManifest
-from mistudio_runtime.errors import NotFoundError
-from mistudio_runtime.jobs import JobContext, PermanentFailure
+from mistudio_runtime.jobs import JobContext
+from mistudio_runtime.jobs.inputs import input_artifact
 
 
 @dataclass(frozen=True)
@@ -21,15 +21,10 @@ class Input:
     @property
     def name(self) -> str:
         """How to name it to people: its own name, or its id."""
-        return str(self.manifest.summary.get("name") or self.manifest.id)
+        return self.manifest.name
 
 
 def artifact_input(ref: ArtifactRef, kind: str, context: JobContext) -> Input:
-    """Returns the artifact that `ref` names. Raises PermanentFailure if it is absent or not of this kind."""
-    try:
-        manifest = context.store.get(ref.artifact_id)
-    except NotFoundError as error:
-        raise PermanentFailure(error.message, reason=error.reason) from error
-    if manifest.kind != kind:
-        raise PermanentFailure(f"{manifest.id} is of kind {manifest.kind!r}; name an artifact of kind {kind!r}")
+    """Returns the artifact that the field `kind` of a spec names; raises PermanentFailure as `input_artifact` does."""
+    manifest = input_artifact(context.store, ref, kind, kind)
     return Input(manifest, context.store.root / manifest.id)

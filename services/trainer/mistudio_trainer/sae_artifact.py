@@ -31,11 +31,6 @@ class SaeOrigin:
     parameters: Mapping[str, object]
     """The job's spec as JSON."""
 
-    @property
-    def model_name(self) -> str:
-        """The model's name for people and for other tools."""
-        return str(self.model.summary.get("name") or self.model.id)
-
 
 def commit_sae(context: JobContext, index: int, name: str, trained: TrainedSae, origin: SaeOrigin) -> str:
     """Writes output number `index` in the SAELens layout with its part of the points; returns the artifact's id.
@@ -57,7 +52,7 @@ def _is_of(point: MetricPoint, name: str, trained: TrainedSae) -> bool:
 def _provenance(context: JobContext, trained: TrainedSae, origin: SaeOrigin) -> SaeProvenance:
     dataset = parent_of_kind(context.store, origin.tokens, "dataset")
     return SaeProvenance(
-        model_name=origin.model_name,
+        model_name=origin.model.name,
         hook_point=trained.hook.name,
         context_size=origin.tokens_info.context_length,
         prepend_bos=origin.tokens_info.prepend_bos,
@@ -74,7 +69,7 @@ def _summary(name: str, trained: TrainedSae, origin: SaeOrigin) -> dict[str, Any
         "d_sae": config.d_sae,
         **({} if config.k is None else {"k": config.k}),
         "hook_point": trained.hook.name,
-        "model_name": origin.model_name,
+        "model_name": origin.model.name,
         "tokens_trained": trained.tokens,
         "epochs": trained.epochs,
         "activation_scale": trained.activation_scale,

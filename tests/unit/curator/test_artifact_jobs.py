@@ -85,7 +85,7 @@ def test_a_summary_of_nothing_or_of_rubbish(workshop: Workshop) -> None:
         summarize_dataset.run(broken, workshop.job("job-broken"))
     with pytest.raises(PermanentFailure, match="there is no artifact"):
         summarize_dataset.run(SummarizeDataset(dataset=ArtifactRef(artifact_id="dataset-no-0")), job)
-    with pytest.raises(PermanentFailure, match="is of kind 'report'; name a dataset"):
+    with pytest.raises(PermanentFailure, match="is of kind report; name one of kind dataset"):
         summarize_dataset.run(SummarizeDataset(dataset=ArtifactRef(artifact_id="report-summary-0")), job)
 
 

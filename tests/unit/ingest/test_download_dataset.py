@@ -33,6 +33,7 @@ def test_python_topics_are_bundled(workshop: Workshop) -> None:
     assert manifest.summary["rows"] == table.num_rows > 70
     assert manifest.summary["bytes"] > 400_000
     assert manifest.summary["text_column"] == "text"
+    assert manifest.summary["columns"] == {"topic": "string", "text": "string"}
     assert manifest.summary["source"] == "bundled:python-topics"
     assert job.progressed[-1].done == manifest.summary["rows"]
 

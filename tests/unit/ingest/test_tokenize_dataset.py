@@ -153,7 +153,7 @@ def test_wrong_artifacts_are_refused(workshop: Workshop, dataset: str, model: st
     job = workshop.job("job-bad")
     with pytest.raises(PermanentFailure, match="there is no artifact 'model-gone-0'"):
         tokenize_dataset.run(ask(dataset, "model-gone-0"), job)
-    with pytest.raises(PermanentFailure, match="is of kind 'model'; name an artifact of kind 'dataset'"):
+    with pytest.raises(PermanentFailure, match="is of kind model; name one of kind dataset"):
         tokenize_dataset.run(ask(model, model), job)
 
 

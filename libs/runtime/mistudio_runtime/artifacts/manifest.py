@@ -52,6 +52,11 @@ class ArtifactManifest:
     version: int = MANIFEST_VERSION
 
     @property
+    def name(self) -> str:
+        """How to name it to people and to other tools: its own name, or its id."""
+        return str(self.summary.get("name") or self.id)
+
+    @property
     def bytes(self) -> int:
         """Size of all files, in bytes."""
         return sum(file.bytes for file in self.files)
