@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from mistudio_gateway.ordered_tasks import OrderedTasks
+from support.waiting import eventually
 
 
 async def test_a_key_keeps_its_order_and_others_do_not_wait() -> None:
@@ -24,9 +25,7 @@ async def test_a_key_keeps_its_order_and_others_do_not_wait() -> None:
     await tasks.add("a", work("a1", waits=True))
     await tasks.add("a", work("a2", waits=False))
     await tasks.add("b", work("b1", waits=False))
-    async with asyncio.timeout(10):
-        while len(done) < 3:
-            await asyncio.sleep(0)
+    await eventually(lambda: len(done) == 3, within=10)
     assert done == ["b1", "a1", "a2"]
 
 

@@ -29,6 +29,7 @@ def scope(tmp_path: Path) -> Scope:
         "tokens": {},
         "dataset": {"columns": {"text": "string", "label": "int64"}},
         "sae": {"d_sae": 64},
+        "features": {"d_sae": 64, "latents": 1},
     }
     for kind, summary in summaries.items():
         with store.draft(kind, job_id="job-given", attempt=1) as draft:
@@ -37,6 +38,7 @@ def scope(tmp_path: Path) -> Scope:
     files = tmp_path / "files"
     files.mkdir()
     (files / "a.txt").write_text("text")
+    (files / "a.json").write_text("[]")
     (files / "empty").mkdir()
     settings = Settings(home=tmp_path / "home", allowed_roots=[files])
     return Scope(store, settings, load_queues(), lambda _: None)
@@ -109,6 +111,7 @@ def test_bad_downloads_are_refused(scope: Scope, spec: v1.DownloadDataset, field
     [
         ("gone.txt", "does not exist"),
         ("empty", "no text file"),
+        ("a.json", "no text file"),
         ("../../x", "outside the allowed"),
         ("\0", "name a path"),
     ],
@@ -136,6 +139,14 @@ def test_good_files_pass(scope: Scope) -> None:
 def test_bad_tokenization_is_refused(scope: Scope, fields: dict[str, Any], field: str, says: str) -> None:
     spec = v1.TokenizeDataset(dataset=DATASET, model=MODEL, **fields)
     assert says in refused(scope, tokenize_dataset=spec)[f"tokenize_dataset.{field}"]
+
+
+def test_latents_are_annotated_by_the_id_that_they_have_in_the_sae(scope: Scope) -> None:
+    def note(latent: int) -> v1.UpdateMetadata:
+        return v1.UpdateMetadata(artifact_id="features-given-0", feature_notes=[v1.FeatureNote(latent=latent)])
+
+    assert refused(scope, update_metadata=note(63)) == {}
+    assert "no such feature" in refused(scope, update_metadata=note(64))["update_metadata.feature_notes[0].latent"]
 
 
 def test_everything_wrong_is_said_at_once(scope: Scope) -> None:
