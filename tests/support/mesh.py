@@ -60,9 +60,8 @@ class Mesh:
     async def __aexit__(self, *_: object) -> None:
         if self._channel is not None:
             await self._channel.close()
-        for process in self.processes:
+        for process in reversed(self.processes):  # workers first: the gateway has to hear how their jobs ended
             process.send_signal(signal.SIGTERM)
-        for process in self.processes:
             try:
                 process.wait(15)
             except subprocess.TimeoutExpired:
