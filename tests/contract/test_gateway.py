@@ -16,7 +16,7 @@ from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 from mistudio import v1
 from mistudio_runtime.serving.status import DETAILS_KEY
 from support.broker import NatsServer
-from support.mesh import Mesh, count_job, quick_job
+from support.mesh import Mesh, count_job, free_port, quick_job
 
 
 @pytest.fixture
@@ -82,6 +82,19 @@ async def test_what_no_worker_answers_says_which_to_start(mesh: Mesh) -> None:
         error = await refusal(call())
         assert error.code() == grpc.StatusCode.UNAVAILABLE
         assert start in (error.details() or "")
+
+
+async def test_a_worker_that_is_gone_is_not_taken_for_the_gateway(mesh: Mesh) -> None:
+    worker = v1.Worker(
+        name="extractor@gone", address=f"127.0.0.1:{free_port()}", grpc_services=["mistudio.v1.FeatureService"]
+    )
+    session = v1.WorkerSessionServiceStub(mesh.channel).Attach(timeout=20)
+    await session.write(v1.AttachRequest(register=v1.Register(worker=worker)))
+    assert (await session.read()).HasField("registered")
+    error = await refusal(v1.FeatureServiceStub(mesh.channel).ListFeatures(v1.ListFeaturesRequest(), timeout=10))
+    session.cancel()
+    assert error.code() == grpc.StatusCode.UNAVAILABLE
+    assert "mistudio_extractor" in details(error).message
 
 
 async def test_changes_of_artifacts_become_jobs(mesh: Mesh) -> None:

@@ -15,6 +15,7 @@ from mistudio import v1
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import UnavailableError
 from mistudio_runtime.serving.server import MAX_MESSAGE_BYTES
+from mistudio_runtime.serving.status import DETAILS_KEY
 
 FORWARDED: Mapping[str, str] = {
     "DatasetService": "ingest",
@@ -96,8 +97,7 @@ class ForwardingHandler(grpc.GenericRpcHandler):
             try:
                 answer: bytes = await call(request, timeout=context.time_remaining() or _DEFAULT_SECONDS)
             except grpc.aio.AioRpcError as error:
-                gone = error.code() == grpc.StatusCode.UNAVAILABLE and address != addresses[-1]
-                if not gone:
+                if not _is_gone(error):
                     await _pass_back(error, context)
             else:
                 return answer
@@ -105,6 +105,12 @@ class ForwardingHandler(grpc.GenericRpcHandler):
             f"no {self._workload} is attached to answer this: start one with `mistudio up` "
             f"or `python -m mistudio_{self._workload}`"
         )
+
+
+def _is_gone(error: grpc.aio.AioRpcError) -> bool:
+    """Tells whether no worker was reached; one that cannot answer now says why in the details."""
+    details = dict(error.trailing_metadata() or ()).get(DETAILS_KEY)
+    return error.code() == grpc.StatusCode.UNAVAILABLE and details is None
 
 
 async def _pass_back(error: grpc.aio.AioRpcError, context: Context) -> None:
