@@ -9,7 +9,7 @@ from mistudio import v1
 from mistudio_gateway.validation.references import check_optional_reference, check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
 
-TEXT_SUFFIXES = (".txt", ".md", ".jsonl", ".json", ".csv", ".parquet")
+TEXT_SUFFIXES = (".txt", ".md", ".jsonl", ".csv", ".parquet")
 MAX_CONTEXT_LENGTH = 131_072
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _REVISION = re.compile(r"[\w./-]*")
