@@ -27,13 +27,14 @@ class Dispatcher:
         self._client = client
         self._js = js
 
-    async def enqueue(self, job: v1.Job) -> None:
+    async def enqueue(self, job: v1.Job, *, lost: bool = False) -> None:
         """Stores the job's message and wakes the workers of its queue; a repetition stores nothing twice.
 
+        Unless its message was `lost`: the broker may remember that it had it. A second one is dropped by its claim.
         Raises ExhaustedError if the queues are full, UnavailableError if the broker does not answer.
         """
         with broker_answers():
-            await self._publish(job)
+            await self._publish(job, lost=lost)
             await self._client.publish(names.wake_subject(job.queue))
 
     async def wake(self, queue: str) -> None:
@@ -52,25 +53,23 @@ class Dispatcher:
             info = await self._js.stream_info(names.JOBS_STREAM, subjects_filter=names.ALL_JOBS)
         return {names.job_of_subject(subject) for subject in info.state.subjects or {}}
 
-    async def _publish(self, job: v1.Job) -> None:
-        headers = {
-            names.MESSAGE_ID: f"{job.id}.{job.enqueue_count}",
-            names.ENQUEUE_COUNT: str(job.enqueue_count),
-        }
+    async def _publish(self, job: v1.Job, *, lost: bool) -> None:
+        headers = {names.ENQUEUE_COUNT: str(job.enqueue_count)}
+        if not lost:
+            headers[names.MESSAGE_ID] = f"{job.id}.{job.enqueue_count}"
         for left in reversed(range(_TRIES)):
             try:
                 await self._js.publish(_subject(job), job.id.encode(), headers=headers)
-            except NO_ANSWER:
-                # It may be stored all the same: the deduplication id makes the repetition harmless.
-                if not left:
-                    raise
-                await asyncio.sleep(0)
-            except APIError as error:
-                if error.err_code == _STREAM_FULL:
+            except (APIError, *NO_ANSWER) as error:
+                # Before all else: the client calls a full stream a service that is not available.
+                if isinstance(error, APIError) and error.err_code == _STREAM_FULL:
                     raise ExhaustedError(
                         "the queues are full; try again when some jobs have run", retry_after=_RETRY_AFTER
                     ) from error
-                raise
+                # It may be stored all the same: the deduplication id makes the repetition harmless.
+                if not (left and isinstance(error, NO_ANSWER)):
+                    raise
+                await asyncio.sleep(0)
             else:
                 return
 

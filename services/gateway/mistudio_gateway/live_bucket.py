@@ -67,8 +67,8 @@ class LiveBucket(Generic[T]):
         while True:
             try:
                 await self._watch_until_reconnect()
-            except NO_ANSWER:
-                log.warning("bucket watch interrupted; opening it again")
+            except nats.errors.Error as error:
+                log.warning("bucket watch interrupted; opening it again", kind=type(error).__name__)
                 await asyncio.sleep(_LOOK_UP_SECONDS / 2)
 
     async def _watch_until_reconnect(self) -> None:

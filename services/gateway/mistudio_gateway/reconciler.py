@@ -94,6 +94,8 @@ class Reconciler:
             except MeshError as error:
                 log.warning("reconciliation has to wait", job=job.id, reason=error.reason)
                 return
+            except Exception:  # the boundary of one job: what breaks on its record must not leave the others unmended
+                log.exception("job cannot be mended", job=job.id)
 
     async def _release_or_fail(self, job: v1.Job) -> None:
         find = self._ledger.mirrored
@@ -159,12 +161,14 @@ class Reconciler:
                     await self._enqueue_orphan(job.id)
         except MeshError as error:
             log.warning("orphans have to wait", reason=error.reason)
+        except Exception:  # as above: the next round tries again
+            log.exception("orphans cannot be enqueued")
 
     async def _enqueue_orphan(self, job_id: str) -> None:
         job = await self._ledger.get(job_id)  # the mirror may be behind
         if job.state == v1.JOB_STATE_QUEUED:
             log.warning("queued job had no message", job=job_id)
-            await self._dispatcher.enqueue(job)
+            await self._dispatcher.enqueue(job, lost=True)
 
 
 def _age(job: v1.Job) -> timedelta:

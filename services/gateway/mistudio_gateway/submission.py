@@ -89,21 +89,24 @@ class Submission:
         return job
 
     async def _record(self, job: v1.Job) -> v1.Job:
-        if not await self._ledger.create(job):
+        created = await self._ledger.create(job)
+        if not created:
             existing = await self._ledger.get(job.id)
             if existing.request_digest != job.request_digest:
                 raise ConflictError(f"this request_id was used before for another job, {job.id}")
             job = existing
         # Of a repeated call, too: the first one may have ended between record and message.
         if job.state == v1.JOB_STATE_QUEUED:
-            await self._enqueue(job)
+            await self._enqueue(job, created=created)
         return job
 
-    async def _enqueue(self, job: v1.Job) -> None:
+    async def _enqueue(self, job: v1.Job, *, created: bool) -> None:
         try:
             await self._dispatcher.enqueue(job)
         except ExhaustedError:
-            await self._ledger.forget(job.id)
+            # A record of an earlier call was promised to run: the reconciler gives it a message when there is room.
+            if created:
+                await self._ledger.forget(job.id)
             raise
 
 
