@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mistudio_sae.errors import TokensFormatError
 from mistudio_sae.features.documents import DocumentIndex
+from mistudio_sae.fit import check_split_fits_model
 from mistudio_sae.models import HookPoint, LanguageModel, capture
 from mistudio_sae.tokens import TokensReader
 
@@ -38,7 +38,7 @@ class TokenBatches:
         self._blocks = reader.blocks(split)
         self._documents = DocumentIndex(reader, split)
         self.context_length = reader.info.context_length
-        _check(lm, reader, split)
+        check_split_fits_model(lm, reader, split)
         budget = max(1, max_tokens // self.context_length) if max_tokens else len(self._blocks)
         self.total_blocks = min(len(self._blocks), budget)
 
@@ -67,19 +67,3 @@ class TokenBatches:
             "positions": position,
             "documents": torch.from_numpy(rows),
         }
-
-
-def _check(lm: LanguageModel, reader: TokensReader, split: str) -> None:
-    info = reader.info
-    if len(reader.blocks(split)) == 0:
-        raise TokensFormatError(f"split {split!r} holds no blocks; tokenize more text or take a shorter context.")
-    if info.vocab_size > lm.vocab_size:
-        raise TokensFormatError(
-            f"the tokens use a vocabulary of {info.vocab_size} but the model has {lm.vocab_size}; "
-            "tokenize with the model's own tokenizer."
-        )
-    if info.context_length > lm.context_length:
-        raise TokensFormatError(
-            f"the tokens are in blocks of {info.context_length} but the model reads at most {lm.context_length}; "
-            "tokenize with a shorter context_length."
-        )

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import torch
 
 from mistudio_runtime.jobs import PermanentFailure
+from mistudio_sae.fit import check_tokens_fit_model
 from mistudio_sae.models import HookPoint, LanguageModel, capture, resolve
 from mistudio_sae.tokens import TokensReader
-from mistudio_sae.training.checks import check_tokens_fit_model
 
 
 def activation_width(lm: LanguageModel, tokens: TokensReader, hooks: Sequence[HookPoint]) -> int:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from mistudio_sae.errors import ConfigError, DivergenceError, TokensFormatError
+from mistudio_sae.errors import ConfigError, DivergenceError
+from mistudio_sae.fit import check_split_fits_model
 from mistudio_sae.models import HookPoint, LanguageModel, capture, resolve
 from mistudio_sae.saes import Sae
 from mistudio_sae.tokens import TokensReader
@@ -14,21 +15,10 @@ from mistudio_sae.tokens import TokensReader
 def check_inputs(lm: LanguageModel, reader: TokensReader, split: str, hook: HookPoint, sae: Sae) -> None:
     """Raise the `ScienceError` that says what does not fit.
 
-    `TokensFormatError` for an empty split or a foreign vocabulary, `HookPointError` for an absent hook point,
-    `ConfigError` for a context or an activation of another width.
+    `TokensFormatError` for an empty split or tokens of another model, `HookPointError` for an absent hook point,
+    `ConfigError` for an activation of another width.
     """
-    if len(reader.blocks(split)) == 0:
-        raise TokensFormatError(f"Split {split!r} holds no blocks; tokenize more text or a shorter context.")
-    if reader.info.vocab_size > lm.vocab_size:
-        raise TokensFormatError(
-            f"The tokens use a vocabulary of {reader.info.vocab_size} but the model has {lm.vocab_size}; "
-            "tokenize with the model's own tokenizer."
-        )
-    if reader.info.context_length > lm.context_length:
-        raise ConfigError(
-            "context_length",
-            f"is {reader.info.context_length} in the tokens but the model reads at most {lm.context_length}.",
-        )
+    check_split_fits_model(lm, reader, split)
     resolve(lm, hook)
     width = capture(lm, first_block(lm, reader, split), [hook])[hook.name].shape[-1]
     if width != sae.config.d_in:

@@ -36,8 +36,9 @@ def evaluate(
 
     Three forward passes a batch: clean, spliced, zero ablation. A batch is `batch_blocks` blocks, or fewer where the
     logits of a large vocabulary would take too much memory. Special positions keep their activation when splicing and
-    count in no metric, as in SAELens. Sums are float64, so the batch size moves a metric by rounding only. On FINISH the metrics cover what was read so far. Raises `Stopped` for other stop requests,
-    `TokensFormatError` when no token counts, and the errors of `check_inputs`.
+    count in no metric, as in SAELens. Sums are float64, so the batch size moves a metric by rounding only. On FINISH
+    the metrics cover what was read so far. Raises `Stopped` for other stop requests, `TokensFormatError` when no token
+    counts, and the errors of `check_inputs`.
     """
     check_inputs(lm, tokens_reader, split, hook, sae)
     meters = _Meters(lm, hook, sae)

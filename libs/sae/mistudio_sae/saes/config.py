@@ -28,7 +28,7 @@ class SaeConfig:
     aux_coefficient: float = 1 / 32
     """topk: c_aux, the weight of the AuxK loss on dead latents; 0 switches it off."""
     dead_window_tokens: int | None = None
-    """A latent is dead when it has not fired for this many tokens; None takes 10 million, or a tenth of a shorter run."""
+    """A latent is dead when it has not fired for this many tokens; None takes 10 M, or a tenth of a shorter run."""
     decoder_init_norm: float | None = None
     """Norm of each decoder row at the start; None takes 1 for topk (which keeps it there) and 0.1 for standard."""
     b_dec_init: Literal["geometric_median", "mean", "zero"] = "geometric_median"

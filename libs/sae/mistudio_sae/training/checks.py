@@ -1,8 +1,8 @@
 """What can be known to be wrong before the first forward pass."""
 
-from mistudio_sae.errors import ConfigError, TokensFormatError
-from mistudio_sae.models import LanguageModel, resolve
-from mistudio_sae.tokens import TokensInfo
+from mistudio_sae.errors import ConfigError
+from mistudio_sae.fit import check_tokens_fit_model
+from mistudio_sae.models import resolve
 from mistudio_sae.training.plan import TrainingPlan
 
 
@@ -17,21 +17,6 @@ def check_plan(plan: TrainingPlan) -> None:
             "batch_tokens",
             f"one batch of {plan.config.batch_tokens} is more than the {available} tokens of the training split; "
             "tokenize more text or lower it.",
-        )
-
-
-def check_tokens_fit_model(lm: LanguageModel, tokens: TokensInfo) -> None:
-    """Raise TokensFormatError when tokens were made with another tokenizer, or are longer than the model can read."""
-    known = {len(lm.tokenizer), lm.vocab_size}
-    if tokens.vocab_size not in known:
-        raise TokensFormatError(
-            f"the tokens were made by {tokens.tokenizer!r} with {tokens.vocab_size} ids, but this model has "
-            f"{lm.vocab_size} and its tokenizer {len(lm.tokenizer)}; tokenize with the tokenizer of this model."
-        )
-    if tokens.context_length > lm.context_length:
-        raise TokensFormatError(
-            f"blocks of {tokens.context_length} tokens are longer than the {lm.context_length} that this model reads; "
-            "tokenize with a shorter context length."
         )
 
 
