@@ -43,7 +43,7 @@ class Attempts:
             if refusal := self._refuse(job, worker, claim.enqueue_count):
                 return refusal
             if job.state == v1.JOB_STATE_RUNNING:
-                if job.attempts[-1].worker == worker:
+                if job.attempts[-1].worker == worker and self._is_young(job.attempts[-1]):
                     return None  # the answer to its first claim got lost
                 state_machine.lose(job, utc_now())
                 if job.state != v1.JOB_STATE_QUEUED:
@@ -80,16 +80,15 @@ class Attempts:
         attempt = job.attempts[-1]
         if self._registry.runs(attempt.worker, job.id, attempt.number):
             return True
-        young = utc_now() - attempt.start_time.ToDatetime(UTC) < self._lease
-        return young and self._registry.find(attempt.worker) is not None
+        return self._is_young(attempt) and self._registry.find(attempt.worker) is not None
+
+    def _is_young(self, attempt: v1.Attempt) -> bool:
+        return utc_now() - attempt.start_time.ToDatetime(UTC) < self._lease
 
     async def report(self, worker: str, message_id: int, report: v1.AttemptReport) -> bool:
         """Stores what a running attempt says; returns False if it is not the current one."""
-        job = self._ledger.mirrored(report.job_id) or await self._ledger.get(report.job_id)
-        if not _is_current(job, report.attempt):
-            job = await self._ledger.get(report.job_id)  # the mirror may be behind
-            if not _is_current(job, report.attempt):
-                return False
+        if not await self._is_of_current(report):
+            return False
         event = v1.JobEvent(job_id=report.job_id, attempt=report.attempt)
         event.time.FromDatetime(utc_now())
         which = report.WhichOneof("report")
@@ -102,6 +101,15 @@ class Attempts:
             event.log.CopyFrom(report.log)
         await self._events.append(event, deduplication_id=f"{worker}.{message_id}")
         return True
+
+    async def _is_of_current(self, report: v1.AttemptReport) -> bool:
+        job = self._ledger.mirrored(report.job_id)
+        if job is not None and _is_current(job, report.attempt):
+            return True
+        try:
+            return _is_current(await self._ledger.get(report.job_id), report.attempt)  # the mirror may be behind
+        except NotFoundError:
+            return False
 
     async def _store_progress(self, report: v1.AttemptReport) -> None:
         now = time.monotonic()

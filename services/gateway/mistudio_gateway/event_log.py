@@ -19,6 +19,7 @@ from mistudio_runtime.broker import names
 
 _BATCH = 256
 _READ_SECONDS = 5.0
+_LAST_SEQUENCE = 2**64 - 1
 _EVENT_SEQUENCE = "Nats-Sequence"
 _NO_MESSAGE = "404"
 _END_OF_BATCH = "204"
@@ -84,7 +85,8 @@ class EventLog:
             news.set()
 
     async def _read_batch(self, job_id: str, after_sequence: int) -> list[v1.JobEvent]:
-        request = {"seq": after_sequence + 1, "next_by_subj": names.event_subject(job_id), "batch": _BATCH}
+        first = min(after_sequence + 1, _LAST_SEQUENCE)
+        request = {"seq": first, "next_by_subj": names.event_subject(job_id), "batch": _BATCH}
         inbox = self._client.new_inbox()
         with broker_answers():
             answers = await self._client.subscribe(inbox)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from typing import TypeVar
@@ -18,6 +19,7 @@ from mistudio_gateway.state_machine import IllegalTransitionError
 from mistudio_runtime.errors import FailedPreconditionError, NotFoundError
 
 T = TypeVar("T")
+_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 
 
 def utc_now() -> datetime:
@@ -98,9 +100,12 @@ class Ledger:
             await self._bucket.purge(job_id)
 
     async def _read(self, job_id: str) -> tuple[v1.Job, int]:
+        unknown = NotFoundError(f"there is no job {job_id!r}; `mistudio jobs list` shows what there is")
+        if not _ID.fullmatch(job_id):  # the broker has no keys like this, and drops a connection for a very long one
+            raise unknown
         with broker_answers():
             try:
                 entry = await self._bucket.get(job_id)
             except KeyNotFoundError:
-                raise NotFoundError(f"there is no job {job_id!r}; `mistudio jobs list` shows what there is") from None
+                raise unknown from None
         return v1.Job.FromString(entry.value or b""), entry.revision or 0

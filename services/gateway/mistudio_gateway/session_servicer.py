@@ -18,7 +18,14 @@ from mistudio_gateway.attempts import Attempts
 from mistudio_gateway.ordered_tasks import OrderedTasks
 from mistudio_gateway.sessions import Session, Sessions
 from mistudio_gateway.worker_registry import WorkerRegistry
-from mistudio_runtime.errors import FailedPreconditionError, UnauthenticatedError, UnavailableError
+from mistudio_runtime.broker.names import WORKER_NAME
+from mistudio_runtime.errors import (
+    FailedPreconditionError,
+    InvalidRequestError,
+    UnauthenticatedError,
+    UnavailableError,
+    Violation,
+)
 from mistudio_runtime.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -62,9 +69,21 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         expected = self._settings.token.get_secret_value().encode()
         if not hmac.compare_digest(expected, first.register.token.encode()):
             raise UnauthenticatedError("the worker's MISTUDIO_TOKEN is not the gateway's")
+        self._check_name(first.register.worker)
         status = v1.WorkerStatus(worker=first.register.worker, running=first.register.running)
         await self._registry.put(status)
         return status
+
+    def _check_name(self, worker: v1.Worker) -> None:
+        if not WORKER_NAME.fullmatch(worker.name):
+            raise InvalidRequestError([Violation("register.worker.name", "is letters, digits, '-', '_' and one '@'")])
+        holder = self._registry.find(worker.name)
+        if holder is not None and _process(holder.worker) != _process(worker):
+            # It tries again, and gets in when the record of a predecessor that was killed has expired.
+            raise UnavailableError(
+                f"another worker {worker.name!r} is attached (process {holder.worker.pid} on {holder.worker.host}): "
+                "give this one another --name"
+            )
 
     def _registered(self) -> v1.AttachResponse:
         answer = v1.Registered(gateway=self._settings.host)
@@ -118,6 +137,10 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         for running in beat.running:
             if command := self._attempts.orders(running):
                 session.send(v1.AttachResponse(command=command))
+
+
+def _process(worker: v1.Worker) -> tuple[str, int, str]:
+    return worker.host, worker.pid, worker.address
 
 
 def _key(request: v1.AttachRequest) -> str:

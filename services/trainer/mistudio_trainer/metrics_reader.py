@@ -14,7 +14,7 @@ from mistudio_runtime.errors import InvalidRequestError, NotFoundError, Violatio
 from mistudio_trainer.metrics_log import LOG_NAME, read_log
 from mistudio_trainer.metrics_table import TABLE_NAME, read_table
 
-_JOB_ID = re.compile(r"(job-)?[a-z0-9]+")
+_JOB_ID = re.compile(r"(job-)?[a-z0-9]{1,64}")
 
 
 class MetricsReader:

@@ -1,5 +1,7 @@
 """Every name that the mesh uses in the broker."""
 
+import re
+
 from mistudio_runtime.queues import PRIORITIES
 
 JOBS_STREAM = "JOBS"
@@ -14,6 +16,9 @@ ALL_COMMANDS = "mistudio.command.*"
 
 MESSAGE_ID = "Nats-Msg-Id"
 ENQUEUE_COUNT = "Mistudio-Enqueue-Count"
+
+WORKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(@[A-Za-z0-9_-]{1,128})?")
+"""A worker's name is a key of its bucket and a token of a subject."""
 
 
 def job_subject(queue: str, priority: int, job_id: str) -> str:

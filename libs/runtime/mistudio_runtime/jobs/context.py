@@ -13,6 +13,7 @@ from mistudio_runtime.artifacts import ArtifactDraft, ArtifactStore
 from mistudio_runtime.jobs.failures import JobStoppedError
 from mistudio_runtime.jobs.progress import StageProgress
 from mistudio_runtime.jobs.stop import Stop
+from mistudio_runtime.jobs.text import carried
 from mistudio_runtime.settings import Settings
 
 
@@ -63,7 +64,7 @@ class JobContext:
 
     def log(self, level: str, message: str) -> None:
         """Shows a line to whoever watches the job. Never put a secret in it."""
-        self._report(AttemptReport(log=LogLine(level=level, message=message, time=_now())))
+        self._report(AttemptReport(log=LogLine(level=level, message=carried(message), time=_now())))
 
     def stop_requested(self) -> Stop | None:
         """Returns what the job is asked to do, if anything."""

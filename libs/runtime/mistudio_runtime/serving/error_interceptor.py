@@ -12,7 +12,7 @@ import grpc.aio
 import structlog
 
 from mistudio_runtime.errors import MeshError
-from mistudio_runtime.serving.status import trailing_details
+from mistudio_runtime.serving.status import MESSAGE_BYTES, clipped, trailing_details
 
 log = structlog.get_logger(__name__)
 
@@ -74,6 +74,6 @@ async def _abort(error: Exception, context: grpc.aio.ServicerContext[Any, Any], 
     if isinstance(error, MeshError):
         log.info("call refused", method=method, reason=error.reason, message=error.message)
         context.set_trailing_metadata(trailing_details(error))
-        await context.abort(error.status, error.message)
+        await context.abort(error.status, clipped(error.message, MESSAGE_BYTES))
     log.error("call failed", method=method, exc_info=error)
     await context.abort(grpc.StatusCode.INTERNAL, _PUBLIC_INTERNAL)

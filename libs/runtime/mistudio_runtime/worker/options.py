@@ -8,9 +8,8 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from mistudio_runtime.broker.names import WORKER_NAME
 from mistudio_runtime.queues import Queue, QueueTable
-
-_NAME = re.compile(r"[A-Za-z0-9_-]+(@[A-Za-z0-9_-]+)?")
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,8 @@ def _slots(rows: Sequence[Queue], given: Sequence[str]) -> dict[str, int]:
 
 
 def _checked_name(name: str) -> str:
-    if not _NAME.fullmatch(name):
-        raise ValueError(f"the name {name!r} has other characters than letters, digits, '-', '_' and one '@'")
+    if not WORKER_NAME.fullmatch(name):
+        raise ValueError(f"the name {name!r} is too long, or holds other than letters, digits, '-', '_' and one '@'")
     return name
 
 

@@ -11,6 +11,7 @@ from mistudio import v1
 from mistudio_runtime.errors import MeshError, UnavailableError
 from mistudio_runtime.jobs import Handler, JobContext, JobStoppedError, Stop
 from mistudio_runtime.jobs.failures import JobFailure, PermanentFailure
+from mistudio_runtime.jobs.text import carried
 
 log = structlog.get_logger(__name__)
 
@@ -58,4 +59,4 @@ def failure_of(error: Exception) -> v1.Failure:
 
 def _failure(reason: str, message: str, *, permanent: bool) -> v1.Failure:
     failure_class = v1.FAILURE_CLASS_PERMANENT if permanent else v1.FAILURE_CLASS_TRANSIENT
-    return v1.Failure(reason=reason, message=message, failure_class=failure_class)
+    return v1.Failure(reason=reason, message=carried(message), failure_class=failure_class)

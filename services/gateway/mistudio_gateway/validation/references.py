@@ -11,6 +11,7 @@ from google.protobuf.message import Message
 from mistudio import v1
 from mistudio_gateway.state_machine import state_name
 from mistudio_gateway.validation.scope import Scope
+from mistudio_runtime.paths import resolve_allowed
 
 PRODUCES: dict[str, str] = {
     "download_dataset": "dataset",
@@ -83,13 +84,20 @@ def summary_of(scope: Scope, ref: v1.ArtifactRef) -> dict[str, Any]:
 
 
 def _facts_of_local_model(scope: Scope, spec: v1.DownloadModel) -> dict[str, Any]:
-    folder = scope.local_path(spec.local_path, "") if spec.WhichOneof("source") == "local_path" else None
     try:
-        config = json.loads((folder / "config.json").read_text(encoding="utf-8")) if folder else {}
-    except (OSError, ValueError):
+        config = _local_config(scope, spec) if spec.WhichOneof("source") == "local_path" else {}
+    except (OSError, ValueError, RecursionError):
         return {}  # the download job itself says what is wrong with it
     layers = config.get("num_hidden_layers", config.get("n_layer"))
     return {"n_layers": layers} if isinstance(layers, int) else {}
+
+
+def _local_config(scope: Scope, spec: v1.DownloadModel) -> dict[str, Any]:
+    folder = resolve_allowed(spec.local_path, scope.settings.allowed_roots)
+    file = resolve_allowed(str(folder / "config.json"), scope.settings.allowed_roots)
+    # Reading anything but a file, a named pipe say, could take for ever.
+    config = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+    return config if isinstance(config, dict) else {}
 
 
 def _check_artifact(scope: Scope, artifact_id: str, path: str, kind: str) -> None:

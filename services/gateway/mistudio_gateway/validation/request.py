@@ -13,6 +13,8 @@ from mistudio_runtime.errors import UnimplementedError
 from mistudio_runtime.queues import PRIORITIES
 
 MAX_ATTEMPTS = 100
+MAX_REQUEST_BYTES = 256 * 1024
+"""The record of a job, with its attempts, has to fit into one message of the broker (1 MiB by default)."""
 
 VALIDATORS: dict[str, Callable[[Any, str, Scope], None]] = {
     "download_dataset": ingest.download_dataset,
@@ -49,6 +51,8 @@ def validate_request(request: v1.JobRequest, path: str, scope: Scope) -> None:
 
 
 def _envelope(request: v1.JobRequest, path: str, scope: Scope) -> None:
+    size = request.ByteSize()
+    scope.require(size <= MAX_REQUEST_BYTES, path, f"takes {size} bytes, and at most {MAX_REQUEST_BYTES} are recorded")
     scope.require(
         request.priority == 0 or request.priority in PRIORITIES,
         f"{path}.priority",

@@ -47,10 +47,11 @@ class Scope:
             return None
         try:
             resolved = resolve_allowed(path, self.settings.allowed_roots)
+            exists = resolved.exists()
         except (PathNotAllowedError, OSError) as error:
             self.refuse(field_path, str(error))
             return None
-        if must_exist and not resolved.exists():
+        if must_exist and not exists:
             self.refuse(field_path, f"{path} does not exist")
             return None
         return resolved

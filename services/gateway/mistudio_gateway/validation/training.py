@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 from mistudio import v1
@@ -14,7 +15,7 @@ MAX_SAES = 256
 BUILT = (v1.SAE_ARCHITECTURE_UNSPECIFIED, v1.SAE_ARCHITECTURE_TOPK, v1.SAE_ARCHITECTURE_STANDARD)
 """Architectures that the trainer has."""
 DTYPES = ("", "float32", "bfloat16")
-_LAYER = re.compile(r"layer\.(\d+)\.(resid_pre|resid_post|attn_out|mlp_in|mlp_out)")
+_LAYER = re.compile(r"layer\.(\d{1,4})\.(resid_pre|resid_post|attn_out|mlp_in|mlp_out)")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 _DEVICE = re.compile(r"|cpu|cuda(:\d+)?")
 
@@ -55,16 +56,24 @@ def check_device(device: str, path: str, scope: Scope) -> None:
 def _sae(sae: v1.SaeSpec, path: str, scope: Scope) -> None:
     scope.require(0 < sae.d_sae <= MAX_D_SAE, f"{path}.d_sae", f"is 1 to {MAX_D_SAE}")
     if sae.architecture not in BUILT:
-        name = v1.SaeArchitecture.Name(sae.architecture).removeprefix("SAE_ARCHITECTURE_").lower()
+        name = _architecture(sae)
         scope.refuse(f"{path}.architecture", f"{name} cannot be trained by this version: topk and standard can")
     elif sae.architecture == v1.SAE_ARCHITECTURE_STANDARD:
         scope.require(not sae.k, f"{path}.k", "belongs to topk; a standard SAE takes l1_coefficient")
-        scope.require(sae.l1_coefficient >= 0, f"{path}.l1_coefficient", "is at least 0")
+        scope.require(0 <= sae.l1_coefficient < math.inf, f"{path}.l1_coefficient", "is at least 0, and finite")
     else:
         scope.require(sae.k > 0, f"{path}.k", "is at least 1: the active latents a token")
         scope.require(sae.k <= sae.d_sae, f"{path}.k", f"is at most d_sae ({sae.d_sae})")
+    if sae.HasField("aux_coefficient"):
+        scope.require(0 <= sae.aux_coefficient < math.inf, f"{path}.aux_coefficient", "is at least 0, and finite")
     if sae.HasField("learning_rate"):
-        scope.require(sae.learning_rate > 0, f"{path}.learning_rate", "is positive")
+        scope.require(0 < sae.learning_rate < math.inf, f"{path}.learning_rate", "is positive and finite")
+
+
+def _architecture(sae: v1.SaeSpec) -> str:
+    known = sae.architecture in v1.SaeArchitecture.values()  # a newer client may know more
+    name = v1.SaeArchitecture.Name(sae.architecture) if known else f"number {sae.architecture}"
+    return name.removeprefix("SAE_ARCHITECTURE_").lower()
 
 
 def _budget(spec: v1.TrainSae, path: str, scope: Scope) -> None:
@@ -75,4 +84,4 @@ def _budget(spec: v1.TrainSae, path: str, scope: Scope) -> None:
         f"is at least one batch ({batch} tokens); {spec.total_tokens} was given",
     )
     if spec.HasField("learning_rate"):
-        scope.require(spec.learning_rate > 0, f"{path}.learning_rate", "is positive")
+        scope.require(0 < spec.learning_rate < math.inf, f"{path}.learning_rate", "is positive and finite")

@@ -10,6 +10,10 @@ from mistudio_gateway.validation.scope import Scope
 MAX_NAME = 200
 MAX_TEXT = 10_000
 MAX_LABEL = 128
+MAX_LABELS = 64
+MAX_AGE_SECONDS = 315_576_000_000
+"""What google.protobuf.Duration holds: 10,000 years."""
+_NANOS = 1_000_000_000
 
 
 def update_metadata(spec: v1.UpdateMetadata, path: str, scope: Scope) -> None:
@@ -19,9 +23,9 @@ def update_metadata(spec: v1.UpdateMetadata, path: str, scope: Scope) -> None:
     scope.require(len(spec.description) <= MAX_TEXT, f"{path}.description", f"is at most {MAX_TEXT} characters")
     check_labels(dict(spec.set_labels), f"{path}.set_labels", scope)
     if spec.feature_notes and scope.store.exists(spec.artifact_id):
-        latents = scope.store.get(spec.artifact_id).summary.get("latents")
+        d_sae = scope.store.get(spec.artifact_id).summary.get("d_sae")
         for index, note in enumerate(spec.feature_notes):
-            known = isinstance(latents, int) and note.latent < latents
+            known = isinstance(d_sae, int) and note.latent < d_sae
             scope.require(known, f"{path}.feature_notes[{index}].latent", f"{spec.artifact_id} has no such feature")
             scope.require(
                 len(note.label) <= MAX_NAME, f"{path}.feature_notes[{index}].label", f"is at most {MAX_NAME} characters"
@@ -53,6 +57,7 @@ def verify_artifacts(spec: v1.VerifyArtifacts, path: str, scope: Scope) -> None:
 
 def check_labels(labels: dict[str, str], path: str, scope: Scope) -> None:
     """Checks the lengths of labels."""
+    scope.require(len(labels) <= MAX_LABELS, path, f"are at most {MAX_LABELS}")
     for key, value in labels.items():
         fits = 0 < len(key) <= MAX_LABEL and len(value) <= MAX_LABEL
         scope.require(fits, f"{path}[{key[:20]!r}]", f"key and value are at most {MAX_LABEL} characters")
@@ -67,4 +72,5 @@ def _exists(artifact_id: str, path: str, scope: Scope) -> None:
 
 
 def _not_negative(age: Duration, path: str, scope: Scope) -> None:
-    scope.require(age.ToTimedelta().total_seconds() >= 0, path, "is not negative")
+    holds = 0 <= age.seconds <= MAX_AGE_SECONDS and 0 <= age.nanos < _NANOS
+    scope.require(holds, path, "is not negative, and at most 10,000 years")

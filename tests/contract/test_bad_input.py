@@ -1,0 +1,78 @@
+"""Input that nobody means to send gets a status of the contract, never INTERNAL, and disturbs nobody else."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import grpc
+import grpc.aio
+import pytest
+
+from mistudio import v1
+from support.broker import NatsServer
+from support.mesh import Mesh, count_job, quick_job
+
+ODD_IDS = ["", "*", ">", "a b", "..", "../../etc/passwd", "a\0b", "a\nb", "job-é", "job.x", ".a", "$KV", "x" * 70_000]
+
+
+@pytest.fixture
+async def mesh(home: Path, nats_server: NatsServer) -> AsyncIterator[Mesh]:
+    async with Mesh(home, nats_server.url) as mesh:
+        await mesh.gateway()
+        yield mesh
+
+
+async def status(call: Awaitable[Any]) -> grpc.StatusCode:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await call
+    return caught.value.code()
+
+
+async def test_there_is_no_job_of_an_odd_id(mesh: Mesh) -> None:
+    jobs = mesh.jobs
+    calls: list[Callable[[str], Awaitable[Any]]] = [
+        lambda job_id: jobs.GetJob(v1.GetJobRequest(job_id=job_id), timeout=10),
+        lambda job_id: jobs.WatchJob(v1.WatchJobRequest(job_id=job_id), timeout=10).read(),
+        lambda job_id: jobs.CancelJob(v1.CancelJobRequest(job_id=job_id), timeout=10),
+        lambda job_id: jobs.PauseJob(v1.PauseJobRequest(job_id=job_id), timeout=10),
+        lambda job_id: jobs.ResumeJob(v1.ResumeJobRequest(job_id=job_id), timeout=10),
+        lambda job_id: jobs.RetryJob(v1.RetryJobRequest(job_id=job_id), timeout=10),
+    ]
+    for job_id in ODD_IDS:
+        for call in calls:
+            assert await status(call(job_id)) == grpc.StatusCode.NOT_FOUND, job_id
+
+
+async def test_a_thousand_bad_fields_are_still_an_invalid_argument(mesh: Mesh) -> None:
+    assert await status(mesh.submit(quick_job(depends_on=["nobody"] * 1_000))) == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_request_too_large_to_record_is_refused(mesh: Mesh) -> None:
+    assert await status(mesh.submit(count_job(5, "a" * 3_000_000))) == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_a_watch_from_beyond_the_last_event_tells_the_end(mesh: Mesh) -> None:
+    job = await mesh.submit(quick_job())
+    await mesh.jobs.CancelJob(v1.CancelJobRequest(job_id=job.id), timeout=10)
+    events = await mesh.watch(job.id, after=2**64 - 1)
+    assert [event.job.state for event in events] == [v1.JOB_STATE_CANCELLED]
+
+
+@pytest.mark.parametrize("name", ["", "a b", "*", ">", "x.y", "a@b@c", "ü", "x" * 70_000])
+async def test_a_worker_with_an_odd_name_is_refused(mesh: Mesh, name: str) -> None:
+    call = v1.WorkerSessionServiceStub(mesh.channel).Attach(timeout=10)
+    await call.write(v1.AttachRequest(register=v1.Register(worker=v1.Worker(name=name))))
+    assert await status(call.read()) == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_what_is_said_of_an_unknown_job_is_answered(mesh: Mesh) -> None:
+    call = v1.WorkerSessionServiceStub(mesh.channel).Attach(timeout=10)
+    await call.write(v1.AttachRequest(register=v1.Register(worker=v1.Worker(name="toy@1"))))
+    assert (await call.read()).HasField("registered")
+    for number, job_id in enumerate(["job-none", "*"], start=1):
+        await call.write(v1.AttachRequest(id=number, report=v1.AttemptReport(job_id=job_id, attempt=1)))
+        answer = await call.read()
+        assert (answer.in_reply_to, answer.report_stored.current) == (number, False)
+    call.cancel()
