@@ -23,7 +23,7 @@ class CoalescedReports:
     def __call__(self, report: v1.AttemptReport) -> None:
         """Passes on or drops one report."""
         if report.WhichOneof("report") == "progress":
-            complete = report.progress.done >= report.progress.total
+            complete = 0 < report.progress.total <= report.progress.done  # a total of 0 is unknown
             if report.progress.stage == self._stage and not complete and self._clock() - self._last < _INTERVAL_SECONDS:
                 return
             self._stage, self._last = report.progress.stage, self._clock()
