@@ -1,5 +1,6 @@
 """Harvest, shuffle buffer and statistics: nothing lost, nothing doubled, and every order a function of the seed."""
 
+import copy
 import math
 from pathlib import Path
 
@@ -155,6 +156,18 @@ def test_a_source_keeps_its_buffer_half_full_and_resumes(lm: LanguageModel, tmp_
     for one, other in zip(draws(first, 9), draws(second, 9), strict=True):
         assert torch.equal(one, other)
     assert first.epoch == second.epoch > 0
+
+
+def test_a_resumed_buffer_lies_where_the_model_is(lm: LanguageModel, tmp_path: Path) -> None:
+    """Tensors of a checkpoint come to the CPU; torch's meta device stands for a GPU."""
+    tokens = write_tokens(tmp_path, blocks=13)
+    before = ActivationSource(harvest(lm, tokens), capacity=200, harvest_rows=5 * CONTEXT, seed=0)
+    before.harvest_once()
+    elsewhere = LanguageModel(copy.deepcopy(lm.model).to("meta"), lm.tokenizer)
+    resumed = ActivationSource(harvest(elsewhere, tokens), capacity=200, harvest_rows=5 * CONTEXT, seed=0)
+    resumed.load_state_dict(before.state_dict())
+    assert resumed.stored == before.stored
+    assert resumed.peek(4)[NAMES[0]].device.type == "meta"
 
 
 def test_the_scale_makes_the_mean_norm_the_root_of_the_width() -> None:

@@ -47,6 +47,11 @@ class Harvest(Iterator[dict[str, Tensor]]):
         self._kept_in_epoch = 0
 
     @property
+    def device(self) -> torch.device:
+        """Where the activations come from, and stay."""
+        return self._lm.device
+
+    @property
     def cursor(self) -> Cursor:
         """Where the next batch begins; assign to continue another harvest."""
         return self._cursor

@@ -71,7 +71,8 @@ class ActivationSource:
     def _allocate(self, rows: Mapping[str, Tensor]) -> ShuffleBuffer:
         first = next(iter(rows.values()))
         widths = {name: value.shape[1] for name, value in rows.items()}
-        return ShuffleBuffer(self._capacity, widths, dtype=first.dtype, device=first.device, seed=self._seed)
+        # The harvest's device: rows from a checkpoint come from the CPU, wherever they were when it was written.
+        return ShuffleBuffer(self._capacity, widths, dtype=first.dtype, device=self._harvest.device, seed=self._seed)
 
     def _filled(self) -> ShuffleBuffer:
         if self._buffer is None:
