@@ -79,6 +79,17 @@ async def test_names_and_steps_are_chosen(workshop: Workshop, stub: v1.TrainingS
     assert await ask(stub, job_id="job-one", names=["loss"], after_step=20) == []
 
 
+async def test_more_points_than_an_answer_holds_are_refused(
+    workshop: Workshop, stub: v1.TrainingServiceStub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mistudio_trainer.metrics_reader.MOST_POINTS", 2)
+    running(workshop, point("loss", 0), point("l0", 10), point("loss", 20))
+
+    error = await refusal(stub, job_id="job-one")
+    assert (error.code(), "name one metric" in (error.details() or "")) == (grpc.StatusCode.INVALID_ARGUMENT, True)
+    assert await ask(stub, job_id="job-one", names=["loss"]) == [("loss", 0), ("loss", 20)]
+
+
 async def test_a_finished_job_is_read_from_its_artifacts(workshop: Workshop, stub: v1.TrainingServiceStub) -> None:
     for index, sae in enumerate(("a", "b")):
         with workshop.store.draft("sae", job_id="job-one", attempt=1, index=index) as draft:

@@ -14,6 +14,8 @@ from mistudio_runtime.errors import InvalidRequestError, NotFoundError, Violatio
 from mistudio_trainer.metrics_log import LOG_NAME, read_log
 from mistudio_trainer.metrics_table import TABLE_NAME, read_table
 
+MOST_POINTS = 100_000
+"""Some 130 bytes each, and a message takes 16 MiB."""
 _JOB_ID = re.compile(r"(job-)?[a-z0-9]{1,64}")
 
 
@@ -28,15 +30,20 @@ class MetricsReader:
     def read(self, job_id: str, names: AbstractSet[str], after_step: int | None) -> list[MetricPoint]:
         """Returns a job's points by step: only `names` unless empty, only steps above `after_step` unless None.
 
-        Raises InvalidRequestError for what cannot be a job's id, NotFoundError if the job has measured nothing.
+        Raises InvalidRequestError for what cannot be a job's id and for more points than one answer holds,
+        NotFoundError if the job has measured nothing.
         """
         if not _JOB_ID.fullmatch(job_id):
             raise InvalidRequestError([Violation("job_id", "give the id of a job, e.g. job-0123456789ab")])
-        return [
+        points = [
             point
             for point in self._all(job_id)
             if (not names or point.name in names) and (after_step is None or point.step > after_step)
         ]
+        if len(points) > MOST_POINTS:
+            narrower = f"{len(points)} points are more than the {MOST_POINTS} of an answer; name one metric, e.g. loss"
+            raise InvalidRequestError([Violation("names", narrower)])
+        return points
 
     def _all(self, job_id: str) -> list[MetricPoint]:
         try:
