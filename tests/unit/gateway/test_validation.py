@@ -141,6 +141,15 @@ def test_bad_tokenization_is_refused(scope: Scope, fields: dict[str, Any], field
     assert says in refused(scope, tokenize_dataset=spec)[f"tokenize_dataset.{field}"]
 
 
+def test_what_a_finished_job_has_made_is_known(scope: Scope) -> None:
+    done = v1.Job(id="job-done", kind="download_model", state=v1.JOB_STATE_SUCCEEDED, artifact_ids=["model-given-0"])
+    scope.find_job = {done.id: done}.get
+    model = v1.ArtifactRef(job_id="job-done")
+    assert refused(scope, train_sae=train(model=model)) == {}
+    found = refused(scope, train_sae=train(model=model, hook_points=["layer.4.resid_post"]))
+    assert "layers 0 to 3" in found["train_sae.hook_points[0]"]
+
+
 def test_latents_are_annotated_by_the_id_that_they_have_in_the_sae(scope: Scope) -> None:
     def note(latent: int) -> v1.UpdateMetadata:
         return v1.UpdateMetadata(artifact_id="features-given-0", feature_notes=[v1.FeatureNote(latent=latent)])

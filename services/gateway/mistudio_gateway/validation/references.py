@@ -74,13 +74,17 @@ def check_optional_reference(scope: Scope, ref: v1.ArtifactRef, path: str, kind:
 
 def summary_of(scope: Scope, ref: v1.ArtifactRef) -> dict[str, Any]:
     """Returns what is known of the artifact that a reference leads to; {} if it is not there yet."""
-    how = ref.WhichOneof("ref")
-    if how == "artifact_id":
-        return scope.store.get(ref.artifact_id).summary if scope.store.exists(ref.artifact_id) else {}
-    spec = scope.steps.get(ref.step) if how == "step" else None
-    if how == "job_id" and (job := scope.find_job(ref.job_id)):
-        spec = job.spec
+    job = scope.find_job(ref.job_id) if ref.WhichOneof("ref") == "job_id" else None
+    artifact_id = _output(job, ref.output_index) if job else ref.artifact_id
+    if artifact_id:
+        return scope.store.get(artifact_id).summary if scope.store.exists(artifact_id) else {}
+    spec = job.spec if job else scope.steps.get(ref.step)
     return _facts_of_local_model(scope, spec.download_model) if spec and kind_of(spec) == "download_model" else {}
+
+
+def _output(job: v1.Job, index: int) -> str:
+    """Returns the artifact that a job has made, "" if it has not yet."""
+    return job.artifact_ids[index] if index < len(job.artifact_ids) else ""
 
 
 def _facts_of_local_model(scope: Scope, spec: v1.DownloadModel) -> dict[str, Any]:
