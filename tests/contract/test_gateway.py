@@ -59,6 +59,7 @@ async def test_statuses(mesh: Mesh) -> None:
         (mesh.get("job-none"), grpc.StatusCode.NOT_FOUND, "no job"),
         (jobs.ResumeJob(v1.ResumeJobRequest(job_id=done.id)), grpc.StatusCode.FAILED_PRECONDITION, "CANCELLED"),
         (mesh.submit(count_job(), request_id="r"), grpc.StatusCode.ALREADY_EXISTS, "used before"),
+        (mesh.submit(v1.JobRequest(), request_id="r"), grpc.StatusCode.INVALID_ARGUMENT, "set one job kind"),
         (workers.DrainWorker(v1.DrainWorkerRequest(worker="x")), grpc.StatusCode.NOT_FOUND, "no worker"),
         (jobs.ListJobs(v1.ListJobsRequest(page_token="?")), grpc.StatusCode.INVALID_ARGUMENT, "page_token"),
         (

@@ -10,7 +10,7 @@ from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.records import new_job
 from mistudio_gateway.validation import Scope, validate_request
-from mistudio_gateway.validation.references import body_of, references
+from mistudio_gateway.validation.references import body_of, kind_of, references
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.errors import ConflictError, ExhaustedError
 from mistudio_runtime.queues import QueueTable
@@ -42,7 +42,8 @@ class Submission:
         scope = self.scope()
         scope.require(len(request_id) <= MAX_REQUEST_ID, "request_id", f"is at most {MAX_REQUEST_ID} characters")
         job_id = job_ids.job_id(request_id)
-        if not (request_id and self._ledger.mirrored(job_id)):
+        repeated = request_id and self._ledger.mirrored(job_id) and kind_of(request.spec)
+        if not repeated:
             # A repeated call must not fail because the world has changed since the first.
             validate_request(request, "job", scope)
         scope.raise_if_any()
