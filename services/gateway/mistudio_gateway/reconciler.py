@@ -16,12 +16,14 @@ from mistudio_gateway import dependencies, state_machine
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.worker_registry import WorkerRegistry
-from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError
+from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError, UnavailableError
 
 log = structlog.get_logger(__name__)
 
 _ROUND_SECONDS = 2.0
 _ORPHAN_ROUND_SECONDS = 60.0
+_PROMPT_SECONDS = 1.0
+"""Within which a broker in good health answers."""
 _MISSING_PARENT_AGE = timedelta(minutes=5)
 
 
@@ -71,9 +73,8 @@ class Reconciler:
         if self._client.stats["reconnects"] != self._reconnects:
             self._expect_late_workers()
         await self._for_each(v1.JOB_STATE_WAITING, self._release_or_fail)
-        if time.monotonic() > self._quiet_until:
-            for state in sorted(state_machine.ACTIVE):
-                await self._for_each(state, self._reap)
+        for state in sorted(state_machine.ACTIVE):
+            await self._for_each(state, self._reap)
         if time.monotonic() > self._next_orphan_round:
             self._next_orphan_round = time.monotonic() + _ORPHAN_ROUND_SECONDS
             await self._enqueue_orphans()
@@ -93,6 +94,7 @@ class Reconciler:
                 continue  # somebody else was faster
             except MeshError as error:
                 log.warning("reconciliation has to wait", job=job.id, reason=error.reason)
+                self._expect_late_workers()
                 return
             except Exception:  # the boundary of one job: what breaks on its record must not leave the others unmended
                 log.exception("job cannot be mended", job=job.id)
@@ -133,11 +135,13 @@ class Reconciler:
             await self._dispatcher.enqueue(released)
 
     async def _reap(self, job: v1.Job) -> None:
-        if not self._vanished(job):
+        if time.monotonic() < self._quiet_until or not self._vanished(job):
             return
-        number = state_machine.current_attempt(job)
+        number, asked = state_machine.current_attempt(job), time.monotonic()
 
         def change(record: v1.Job) -> None:
+            if time.monotonic() - asked > _PROMPT_SECONDS:
+                raise UnavailableError("the broker stalled, and signs of life stalled with it")
             current = state_machine.current_attempt(record) == number
             if current and record.state in state_machine.ACTIVE:
                 state_machine.lose(record, utc_now())

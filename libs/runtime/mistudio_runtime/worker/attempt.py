@@ -99,8 +99,9 @@ class Attempt:
         ended = await self._session.end(end)
         if ended.HasField("redeliver_after"):
             await self._message.give_back(ended.redeliver_after.ToTimedelta())
-        else:
+        elif ended.current:
             await self._message.acknowledge()
+        # A stale attempt must not remove the message: it belongs to the attempt that has taken its place.
         succeeded = ended.current and end.outcome == v1.ATTEMPT_OUTCOME_SUCCEEDED
         return answer.job if succeeded else None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import re
 from datetime import timedelta
 
 import nats.errors
@@ -16,6 +17,7 @@ log = structlog.get_logger(__name__)
 
 _KEEPS_PER_WAIT = 3
 _ACK_TRIES = 5
+_COUNT = re.compile(r"[0-9]{1,9}")
 
 
 class HeldMessage:
@@ -28,7 +30,7 @@ class HeldMessage:
         """Takes the message and the consumer's ack_wait, in seconds."""
         self.job_id = names.job_of_subject(message.subject)
         count = (message.headers or {}).get(names.ENQUEUE_COUNT, "")
-        self.enqueue_count = int(count) if count.isdigit() else 0  # a stranger's message: its claim is dropped
+        self.enqueue_count = int(count) if _COUNT.fullmatch(count) else 0  # a stranger's message: its claim is dropped
         self._message = message
         self._interval = ack_wait / _KEEPS_PER_WAIT
         self._keeping = asyncio.create_task(self._keep())

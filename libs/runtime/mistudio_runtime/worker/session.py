@@ -101,7 +101,9 @@ class WorkerSession:
                 _raise_if_refused(error)
                 was_attached = self.attached.is_set()
                 retry = _FIRST_RETRY_SECONDS if was_attached else min(_LAST_RETRY_SECONDS, 2 * retry)
-                log.warning("no gateway; trying again", gateway=self._gateway, code=error.code().name)
+                log.warning(
+                    "no gateway; trying again", gateway=self._gateway, code=error.code().name, says=error.details()
+                )
             finally:
                 self.attached.clear()
             await asyncio.sleep(retry * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret

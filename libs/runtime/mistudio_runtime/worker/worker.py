@@ -14,6 +14,7 @@ from nats.aio.msg import Msg
 
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.broker import names
 from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.jobs import Service, ServiceContext, Stop
 from mistudio_runtime.jobs.failures import PermanentFailure
@@ -101,6 +102,10 @@ class Worker:
         return server
 
     def _start(self, queue: str, message: Msg) -> None:
+        if any(attempt.job_id == names.job_of_subject(message.subject) for attempt in self._attempts):
+            # Delivered again because the broker heard nothing for a while; who holds the first delivery keeps both.
+            self._slots.give_back(queue)
+            return
         held = HeldMessage(message, self._settings.ack_wait_seconds)
         attempt = Attempt(queue, held, self._session, self._make_run, self._settings.stop_grace_seconds)
         self._attempts[attempt] = asyncio.create_task(self._process(attempt))
