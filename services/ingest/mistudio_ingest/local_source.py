@@ -14,6 +14,7 @@ from mistudio_ingest.json_lines import read_json_lines
 from mistudio_ingest.table_files import read_csv, read_parquet
 from mistudio_ingest.text_files import read_text
 from mistudio_runtime.jobs import JobContext, PermanentFailure
+from mistudio_runtime.jobs.text import carried
 from mistudio_runtime.paths import resolve_allowed
 
 Reader = Callable[[BinaryIO, str], Iterator[pa.Table]]
@@ -39,7 +40,7 @@ def read_local(spec: LocalFiles, context: JobContext) -> Iterator[Batch]:
         if size == 0:
             context.log("warning", f"{file.name} is empty and left out")
         for table, position in _read(file) if size else ():
-            yield Batch(table, file.name, before + position, sum(sizes), "bytes")
+            yield Batch(table, carried(file.name), before + position, sum(sizes), "bytes")
         before += size
 
 
@@ -79,7 +80,7 @@ def _in_folder(folder: Path) -> list[Path]:
 def _read(file: Path) -> Iterator[tuple[pa.Table, int]]:
     try:
         with file.open("rb") as stream:
-            for table in READERS[file.suffix.lower()](stream, file.name):
+            for table in READERS[file.suffix.lower()](stream, carried(file.name)):
                 yield table, stream.tell()
     except UnicodeDecodeError as error:
         raise PermanentFailure(f"{file.name} is not UTF-8 text; convert it to UTF-8", reason="BROKEN_FILE") from error
