@@ -61,8 +61,8 @@ def main() -> None:
     package = OUT / "mistudio" / "v1"
     for stale in [*package.glob("*_pb2*.py"), *package.glob("*_pb2*.pyi")]:
         stale.unlink()
-    compile_protos(files, f"--python_out={OUT}", f"--mypy_out=readable_stubs:{OUT}")
-    compile_protos(services, f"--grpc_python_out={OUT}", f"--mypy_grpc_out={OUT}")
+    compile_protos(files, f"--python_out={OUT}", f"--mypy_out=quiet,readable_stubs:{OUT}")
+    compile_protos(services, f"--grpc_python_out={OUT}", f"--mypy_grpc_out=quiet:{OUT}")
     (package / "comments.json").write_text(json.dumps(comments_of(files), indent=1) + "\n", encoding="utf-8")
     subprocess.run(["git", "-C", str(ROOT), "status", "--short", "--", str(package)], check=True)
 

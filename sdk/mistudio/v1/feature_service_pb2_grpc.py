@@ -67,7 +67,7 @@ class FeatureServiceServicer(object):
     """
 
     def ListFeatures(self, request, context):
-        """Lists the features of a features artifact, without examples.
+        """Lists the features of a features artifact, each with its best example only.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

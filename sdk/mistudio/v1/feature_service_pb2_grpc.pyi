@@ -157,7 +157,7 @@ class FeatureServiceStub(typing.Generic[_FeatureServiceListFeaturesType, _Featur
     ], channel: grpc.aio.Channel) -> None: ...
 
     ListFeatures: _FeatureServiceListFeaturesType
-    """Lists the features of a features artifact, without examples."""
+    """Lists the features of a features artifact, each with its best example only."""
 
     GetFeature: _FeatureServiceGetFeatureType
     """Reads everything about one feature."""
@@ -203,7 +203,7 @@ class FeatureServiceServicer(metaclass=abc.ABCMeta):
         request: mistudio.v1.feature_service_pb2.ListFeaturesRequest,
         context: _ServicerContext,
     ) -> typing.Union[mistudio.v1.feature_service_pb2.ListFeaturesResponse, collections.abc.Awaitable[mistudio.v1.feature_service_pb2.ListFeaturesResponse]]:
-        """Lists the features of a features artifact, without examples."""
+        """Lists the features of a features artifact, each with its best example only."""
 
     @abc.abstractmethod
     def GetFeature(

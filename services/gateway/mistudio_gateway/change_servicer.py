@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import grpc
@@ -60,7 +61,7 @@ class ChangeServicer:
 
     async def delete_artifact(self, request: v1.DeleteArtifactRequest, context: Context) -> v1.DeleteArtifactResponse:
         """Submits delete_artifact, unless something depends on the artifact."""
-        if children := self._store.children(request.artifact_id):
+        if children := await asyncio.to_thread(self._store.children, request.artifact_id):
             raise FailedPreconditionError(
                 f"{request.artifact_id} cannot be deleted: {', '.join(children)} was made from it; delete that first",
                 metadata={"dependants": ",".join(children)},

@@ -32,6 +32,9 @@ class Jobs:
 
     def diagnosed(self, job: v1.Job) -> v1.Job:
         """Adds the sentence that says why the job does not run now."""
+        if job.queue not in self._table.names:
+            job.diagnosis = f"Its queue {job.queue} is no longer in the queue table: put it back, or cancel the job."
+            return job
         queue = self._table.queue(job.queue)
         workers = self._registry.serving(job.queue)
         job.diagnosis = diagnose(job, queue, workers, self._ledger.mirrored, utc_now())

@@ -180,8 +180,8 @@ def retry(job: v1.Job, now: datetime, *, waits: bool) -> None:
 
 
 def backoff(failures: int) -> timedelta:
-    """Returns how long to wait after so many failures: doubling from FIRST_BACKOFF to MAX_BACKOFF."""
-    return min(MAX_BACKOFF, FIRST_BACKOFF * float(1 << min(failures, 16)))
+    """Returns how long to wait after so many failures, at least 1: doubling from FIRST_BACKOFF to MAX_BACKOFF."""
+    return min(MAX_BACKOFF, FIRST_BACKOFF * float(1 << min(max(failures, 1) - 1, 16)))
 
 
 def _end_attempt(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 
 from mistudio import v1
@@ -45,14 +46,14 @@ class Submission:
         repeated = request_id and self._ledger.mirrored(job_id) and kind_of(request.spec)
         if not repeated:
             # A repeated call must not fail because the world has changed since the first.
-            validate_request(request, "job", scope)
+            await asyncio.to_thread(validate_request, request, "job", scope)  # it looks at files
         scope.raise_if_any()
         job = new_job(job_id, request, self._table, utc_now())
         return job if validate_only else await self._record(job)
 
     async def submit_pipeline(self, steps: Sequence[v1.PipelineStep], request_id: str = "") -> tuple[str, list[v1.Job]]:
         """Validates all steps, then records and enqueues them; returns the pipeline's id and its jobs."""
-        names = self._validate_steps(steps, request_id)
+        names = await asyncio.to_thread(self._validate_steps, steps, request_id)
         pipeline_id = job_ids.pipeline_id(request_id)
         ids = {name: job_ids.job_id(request_id and f"{request_id}/{name}") for name in names}
         jobs = [self._step_job(step, ids, pipeline_id) for step in steps]
