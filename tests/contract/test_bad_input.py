@@ -12,7 +12,7 @@ import pytest
 
 from mistudio import v1
 from support.broker import NatsServer
-from support.mesh import Mesh, count_job, quick_job
+from support.mesh import TOKENS, Mesh, count_job, quick_job
 
 ODD_IDS = ["", "*", ">", "a b", "..", "../../etc/passwd", "a\0b", "a\nb", "job-é", "job.x", ".a", "$KV", "x" * 70_000]
 
@@ -76,3 +76,14 @@ async def test_what_is_said_of_an_unknown_job_is_answered(mesh: Mesh) -> None:
         answer = await call.read()
         assert (answer.in_reply_to, answer.report_stored.current) == (number, False)
     call.cancel()
+
+
+async def test_what_a_queued_job_needs_is_not_deleted(mesh: Mesh) -> None:
+    catalog = v1.CatalogServiceStub(mesh.channel)
+    request = v1.DeleteArtifactRequest(artifact_id=TOKENS)
+    job = await mesh.submit(count_job())
+    with pytest.raises(grpc.aio.AioRpcError, match=f"{job.id} needs it") as caught:
+        await catalog.DeleteArtifact(request, timeout=10)
+    assert caught.value.code() == grpc.StatusCode.FAILED_PRECONDITION
+    await mesh.jobs.CancelJob(v1.CancelJobRequest(job_id=job.id), timeout=10)
+    assert (await catalog.DeleteArtifact(request, timeout=10)).job.kind == "delete_artifact"

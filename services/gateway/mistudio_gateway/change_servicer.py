@@ -66,6 +66,11 @@ class ChangeServicer:
                 f"{request.artifact_id} cannot be deleted: {', '.join(children)} was made from it; delete that first",
                 metadata={"dependants": ",".join(children)},
             )
+        if waiting := self._jobs.needing(request.artifact_id):
+            raise FailedPreconditionError(
+                f"{request.artifact_id} cannot be deleted: {', '.join(waiting)} needs it; wait for it or cancel it",
+                metadata={"dependants": ",".join(waiting)},
+            )
         spec = v1.JobSpec(delete_artifact=v1.DeleteArtifact(artifact_id=request.artifact_id))
         return v1.DeleteArtifactResponse(job=await self._submit(spec, request.request_id))
 

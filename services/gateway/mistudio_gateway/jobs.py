@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from mistudio import v1
 from mistudio_gateway.diagnosis import diagnose
 from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.state_machine import is_terminal
+from mistudio_gateway.validation.references import body_of, references
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import InvalidRequestError, Violation
 from mistudio_runtime.queues import QueueTable
@@ -51,6 +53,14 @@ class Jobs:
             found = [job for job in found if _position(job) < after]
         page = [self.diagnosed(_copy(job)) for job in found[:size]]
         return page, _token(page[-1]) if len(found) > size else ""
+
+    def needing(self, artifact_id: str) -> Sequence[str]:
+        """Returns the unfinished jobs whose specs name an artifact as their input."""
+        return sorted(
+            job.id
+            for job in self._ledger.mirror()
+            if not is_terminal(job) and any(ref.artifact_id == artifact_id for ref in references(body_of(job.spec)))
+        )
 
 
 def count_by_queue(jobs: Iterable[v1.Job], state: v1.JobState.ValueType) -> dict[str, int]:
