@@ -16,6 +16,11 @@ def job_id(request_id: str = "") -> str:
     return f"job-{_token(request_id)}"
 
 
+def step_job_id(request_id: str, step: str) -> str:
+    """Returns the id of a pipeline's step; the same arguments give the same id unless `request_id` is empty."""
+    return job_id(request_id and f"step {step} of pipeline {request_id}")
+
+
 def pipeline_id(request_id: str = "") -> str:
     """Returns a new pipeline id; the same `request_id` gives the same id."""
     return f"pipeline-{_token(f'pipeline {request_id}' if request_id else '')}"

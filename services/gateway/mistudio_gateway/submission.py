@@ -55,7 +55,7 @@ class Submission:
         """Validates all steps, then records and enqueues them; returns the pipeline's id and its jobs."""
         names = await asyncio.to_thread(self._validate_steps, steps, request_id)
         pipeline_id = job_ids.pipeline_id(request_id)
-        ids = {name: job_ids.job_id(request_id and f"{request_id}/{name}") for name in names}
+        ids = {name: job_ids.step_job_id(request_id, name) for name in names}
         jobs = [self._step_job(step, ids, pipeline_id) for step in steps]
         # Children first: a root that runs before its children are recorded could end unnoticed by a crash.
         recorded = {job.id: await self._record(job) for job in reversed(jobs)}

@@ -15,7 +15,8 @@ from mistudio.cli.demo.report import next_commands, render_report
 
 def findings() -> Findings:
     summary = Struct()
-    summary.update({"metrics": {"l0": 31.94, "explained_variance": 0.761, "ce_recovered": 0.93, "dead_fraction": 0.02}})
+    metrics = {"l0": 31.94, "explained_variance": 0.761, "ce_recovered": 0.93, "dead_fraction": 0.02, "tokens": 16885.0}
+    summary.update({"metrics": metrics | {"ce_clean": 2.77, "ce_spliced": 3.01, "ce_zero": 8.3}})
     artifacts = {step: v1.Artifact(id=f"{step}-1", uri=f"file:///data/{step}%20x", bytes=1000) for step in STEPS}
     artifacts["sae"].summary.CopyFrom(summary)
     tokens = [v1.TokenActivation(text=" for"), v1.TokenActivation(text=" example", activation=3.0)]
@@ -44,7 +45,16 @@ def test_the_report() -> None:
     console.print(render_report(findings(), own_mesh=True, colour=False))
     assert isinstance(console.file, io.StringIO)
     text = console.file.getvalue()
-    for part in ("« example»", "31.9 active latents a token", "76.1%", "93.0%", "2.0%", "/data/features x"):
+    for part in (
+        "« example»",
+        "31.9 active latents a token",
+        "76.1%",
+        "93.0%",
+        "2.0%",
+        "/data/features x",
+        "on 16,885 held-out",
+        "2.77 clean",
+    ):
         assert part in text
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import sys
+from pathlib import Path
 from urllib.parse import unquote, urlparse
 
 from rich.console import Group, RenderableType
@@ -30,7 +34,7 @@ def render_report(found: Findings, *, own_mesh: bool, colour: bool) -> Renderabl
     parts: list[RenderableType] = [_heading("the ten most interesting features" if found.features else "no features")]
     for feature in found.features:
         parts += [render_feature(feature, examples=_EXAMPLES, colour=colour, whole=False), Text()]
-    parts += [_heading("how good the SAE is, on held-out tokens"), render_metrics(found.metrics), Text()]
+    parts += [_heading(_held_out(found.metrics)), render_metrics(found.metrics), Text()]
     parts += [_heading("where everything lies"), render_places(found.artifacts), Text()]
     return Group(*parts, _heading("what to try next"), *map(_command, next_commands(found, own_mesh=own_mesh)))
 
@@ -40,6 +44,10 @@ def render_metrics(metrics: dict[str, float]) -> RenderableType:
     grid = pairs()
     for key, (name, shape) in _METRICS.items():
         grid.add_row(name, shape.format(metrics[key]) if key in metrics else "not measured")
+    if {"ce_clean", "ce_spliced", "ce_zero"} <= metrics.keys():
+        grid.add_row(
+            "CE loss", "{ce_clean:.2f} clean, {ce_spliced:.2f} with the SAE, {ce_zero:.2f} with zeros".format(**metrics)
+        )
     return grid
 
 
@@ -57,10 +65,23 @@ def next_commands(found: Findings, *, own_mesh: bool) -> list[str]:
     """Returns three commands that work as they stand."""
     features_id = found.artifacts["features"].id
     latent = found.features[0].latent if found.features else 0
-    show = f"mistudio features show {features_id} {latent}"
-    activate = f'mistudio features activate {features_id} "for example, the method returns a list"'
-    first = "mistudio up --detach" if own_mesh else f"mistudio features list {features_id} --order density"
-    return [first, show, activate]
+    show = f"features show {features_id} {latent}"
+    activate = f'features activate {features_id} "for example, the method returns a list"'
+    first = "up --detach" if own_mesh else f"features list {features_id} --order density"
+    return [f"{_program()} {arguments}" for arguments in (first, show, activate)]
+
+
+def _program() -> str:
+    """Returns what a person types here to run this command: its path, if it is in an environment not activated."""
+    started = Path(sys.argv[0])
+    if shutil.which("mistudio") or started.name != "mistudio":
+        return "mistudio"
+    return os.path.relpath(started)
+
+
+def _held_out(metrics: dict[str, float]) -> str:
+    tokens = f"{metrics['tokens']:,.0f} " if "tokens" in metrics else ""
+    return f"how good the SAE is, on {tokens}held-out tokens"
 
 
 def _heading(title: str) -> RenderableType:
