@@ -123,7 +123,10 @@ class Stack(ProcessListener):
     def _update_record(self, **changes: Any) -> None:
         if self._record is None:
             return
-        processes = tuple(ProcessRecord(name, pid, str(self._log(name))) for name, pid in self._pids.items())
+        # In the order of the plan: workers start side by side, and who is first changes from start to start.
+        order = ["broker", "gateway", *(worker.name for worker in self._plan.workers)]
+        pids = sorted(self._pids.items(), key=lambda item: order.index(item[0]))
+        processes = tuple(ProcessRecord(name, pid, str(self._log(name))) for name, pid in pids)
         self._record = dataclasses.replace(self._record, processes=processes, **changes)
         try:
             self._record.write(self._home)
