@@ -73,7 +73,6 @@ def test_a_tokenizer_in_an_older_form_becomes_tokenizer_json(workshop: Workshop,
     assert "tokenizer.json" in {entry.path for entry in workshop.store.get(artifact_id).files}
 
 
-@pytest.mark.skipif(not bundled_models(), reason="no model is bundled yet")
 def test_the_bundled_models_can_be_taken(workshop: Workshop) -> None:
     for name in bundled_models():
         artifact_id = download_model.run(DownloadModel(bundled=name), workshop.job(f"job-{len(name)}"))[0]
