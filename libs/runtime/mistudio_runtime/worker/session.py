@@ -129,7 +129,8 @@ class WorkerSession:
 
     async def _serve(self, call: Any) -> None:
         self._outbox = asyncio.Queue()  # what is not answered is sent again below
-        await call.write(v1.AttachRequest(register=self._register()))
+        with contextlib.suppress(asyncio.InvalidStateError):  # it has ended already; the read tells with what status
+            await call.write(v1.AttachRequest(register=self._register()))
         first = await call.read()
         if first == grpc.aio.EOF:
             return

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import signal
 from collections.abc import Sequence
+from typing import Any
 
 from mistudio import v1
 from mistudio.aio.client import AsyncClient
@@ -17,6 +20,8 @@ from mistudio.cli.render.board import render_end
 from mistudio.cli.session import Session
 from mistudio.states import JobState
 
+_CANCEL_SECONDS = 2.0
+
 
 def follow(session: Session, board: Board, *, replay_finished: bool = True, json_lines: bool = True) -> None:
     """Shows the jobs' events until all have ended; those of jobs that are over by now only if asked.
@@ -27,7 +32,9 @@ def follow(session: Session, board: Board, *, replay_finished: bool = True, json
     ids = [job_id for job_id, row in board.rows.items() if replay_finished or not row.state.is_over]
     silent = session.json and not json_lines
     with SilentView(board) if silent else _view(session, board) as view:
-        asyncio.run(_follow_all(session.gateway, ids, view))
+        interrupted = asyncio.run(_follow_all(session.gateway, ids, view))
+    if interrupted:
+        raise KeyboardInterrupt
 
 
 def watch_to_end(session: Session, jobs: Sequence[v1.Job]) -> int:
@@ -53,9 +60,30 @@ def _view(session: Session, board: Board) -> View:
     return PlainView(session.console, board)
 
 
-async def _follow_all(gateway: str, job_ids: list[str], view: View) -> None:
+async def _follow_all(gateway: str, job_ids: list[str], view: View) -> bool:
+    """Follows the jobs; returns whether Ctrl-C ended that before they did.
+
+    asyncio's own way, a cancellation, may be lost in what it passes through; a flag is not.
+    """
+    interrupted = asyncio.Event()
+    with contextlib.suppress(NotImplementedError):  # Windows: asyncio's own way has to do
+        asyncio.get_running_loop().add_signal_handler(signal.SIGINT, interrupted.set)
     async with AsyncClient(gateway) as client:
-        await asyncio.gather(*(_follow_one(client, job_id, view) for job_id in job_ids))
+        following = asyncio.create_task(_follow_each(client, job_ids, view))
+        flag = asyncio.create_task(interrupted.wait())
+        either: set[asyncio.Future[Any]] = {following, flag}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+        flag.cancel()
+        if interrupted.is_set():
+            following.cancel()
+            await asyncio.wait({following}, timeout=_CANCEL_SECONDS)
+            return True
+        await following
+        return False
+
+
+async def _follow_each(client: AsyncClient, job_ids: list[str], view: View) -> None:
+    await asyncio.gather(*(_follow_one(client, job_id, view) for job_id in job_ids))
 
 
 async def _follow_one(client: AsyncClient, job_id: str, view: View) -> None:
