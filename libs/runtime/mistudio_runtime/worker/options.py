@@ -11,6 +11,9 @@ from dataclasses import dataclass
 from mistudio_runtime.broker.names import WORKER_NAME
 from mistudio_runtime.queues import Queue, QueueTable
 
+ALL_SERVICES = "all"
+"""What --services takes for every service of the queue table."""
+
 
 @dataclass(frozen=True)
 class WorkerOptions:
@@ -28,7 +31,9 @@ def parse_options(services: Sequence[str], table: QueueTable, host: str, argv: S
     """Reads the command line; ends the process with 2 and a sentence if it is wrong."""
     parser = argparse.ArgumentParser(description="A worker of miStudio mesh.")
     if not services:
-        parser.add_argument("--services", required=True, help="services, with commas: " + ", ".join(table.services))
+        parser.add_argument(
+            "--services", required=True, help=f"{ALL_SERVICES}, or with commas: {', '.join(table.services)}"
+        )
     parser.add_argument("--name", help="unique name (default: SERVICE@HOST-PID)")
     parser.add_argument("--queues", help="only these of the services' queues, with commas")
     parser.add_argument(
@@ -36,13 +41,17 @@ def parse_options(services: Sequence[str], table: QueueTable, host: str, argv: S
     )
     parser.add_argument("--memory-limit", type=int, metavar="KB", help="memory a job (default: the queue table's)")
     given = parser.parse_args(argv)
-    names = tuple(services or given.services.split(","))
+    names = tuple(services) or _named(given.services, table)
     try:
         slots = _slots(_rows(names, given.queues, table), given.slots)
         name = _checked_name(given.name or _default_name(names, host))
     except ValueError as error:
         parser.error(str(error))
     return WorkerOptions(names, name, slots, given.memory_limit * 1000 if given.memory_limit else None)
+
+
+def _named(services: str, table: QueueTable) -> tuple[str, ...]:
+    return table.services if services == ALL_SERVICES else tuple(services.split(","))
 
 
 def _rows(services: Sequence[str], queues: str | None, table: QueueTable) -> list[Queue]:

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from mistudio_runtime.queues import load_queues
+from mistudio_runtime.worker.options import parse_options
+
+
+def test_all_means_every_service_and_queue_of_the_table() -> None:
+    table = load_queues()
+    options = parse_options([], table, "host-1", ["--services", "all"])
+    assert options.services == table.services
+    assert tuple(sorted(options.slots)) == tuple(sorted(table.names))
+    assert options.name.startswith("worker@host-1-")
+
+
+def test_services_are_named_one_by_one_otherwise() -> None:
+    options = parse_options([], load_queues(), "host-1", ["--services", "trainer,curator"])
+    assert options.services == ("trainer", "curator")
+    assert set(options.slots) == {"training", "high_priority", "low_priority"}
+
+
+def test_all_is_not_mixed_with_names(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_options([], load_queues(), "host-1", ["--services", "all,trainer"])
+    assert ended.value.code == 2
+    assert "no such service: all; there are curator, ingest, trainer, extractor" in capsys.readouterr().err
