@@ -16,6 +16,8 @@ from mistudio.v1.ingest_spec_pb2 import *
 from mistudio.v1.job_pb2 import *
 from mistudio.v1.job_service_pb2 import *
 from mistudio.v1.job_service_pb2_grpc import *
+from mistudio.v1.mesh_service_pb2 import *
+from mistudio.v1.mesh_service_pb2_grpc import *
 from mistudio.v1.queue_service_pb2 import *
 from mistudio.v1.queue_service_pb2_grpc import *
 from mistudio.v1.training_service_pb2 import *

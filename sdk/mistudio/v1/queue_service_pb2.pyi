@@ -15,12 +15,18 @@ from google.protobuf.descriptor import (
     Descriptor,
     FileDescriptor,
 )
+from google.protobuf.duration_pb2 import (
+    Duration,
+)
 from google.protobuf.internal.containers import (
     RepeatedCompositeFieldContainer,
     RepeatedScalarFieldContainer,
 )
 from google.protobuf.message import (
     Message,
+)
+from mistudio.v1.job_pb2 import (
+    JobSpec,
 )
 from typing import (
     Literal,
@@ -125,17 +131,24 @@ class ExplainRouteRequest(Message):
 
     KIND_FIELD_NUMBER: int
     PRIORITY_FIELD_NUMBER: int
+    SPEC_FIELD_NUMBER: int
     kind: str
     """The job kind, e.g. "train_sae"."""
     priority: int
     """The priority that the job would carry; 0 takes the queue's."""
+    @property
+    def spec(self) -> JobSpec:
+        """The job's parameters. If set, they are checked as SubmitJob checks them, and kind may be left empty."""
+
     def __init__(
         self,
         *,
         kind: str = ...,
         priority: int = ...,
+        spec: JobSpec | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["kind", b"kind", "priority", b"priority"]) -> None: ...
+    def HasField(self, field_name: Literal["spec", b"spec"]) -> bool: ...
+    def ClearField(self, field_name: Literal["kind", b"kind", "priority", b"priority", "spec", b"spec"]) -> None: ...
 
 @final
 class ExplainRouteResponse(Message):
@@ -150,6 +163,8 @@ class ExplainRouteResponse(Message):
     WORKERS_FIELD_NUMBER: int
     POSITION_FIELD_NUMBER: int
     EXPLANATION_FIELD_NUMBER: int
+    EXPECTED_WAIT_FIELD_NUMBER: int
+    SERVING_WORKERS_FIELD_NUMBER: int
     queue: str
     """The queue."""
     subject: str
@@ -166,6 +181,14 @@ class ExplainRouteResponse(Message):
     def workers(self) -> RepeatedScalarFieldContainer[str]:
         """Workers with a free slot that would take it now."""
 
+    @property
+    def expected_wait(self) -> Duration:
+        """Time until it would start, as the jobs of the queue have gone lately; zero if it would start at once, unset if unknown."""
+
+    @property
+    def serving_workers(self) -> RepeatedScalarFieldContainer[str]:
+        """Workers that serve the queue, whether or not they have a free slot."""
+
     def __init__(
         self,
         *,
@@ -176,8 +199,11 @@ class ExplainRouteResponse(Message):
         workers: Iterable[str] | None = ...,
         position: int = ...,
         explanation: str = ...,
+        expected_wait: Duration | None = ...,
+        serving_workers: Iterable[str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["explanation", b"explanation", "position", b"position", "priority", b"priority", "queue", b"queue", "service", b"service", "subject", b"subject", "workers", b"workers"]) -> None: ...
+    def HasField(self, field_name: Literal["expected_wait", b"expected_wait"]) -> bool: ...
+    def ClearField(self, field_name: Literal["expected_wait", b"expected_wait", "explanation", b"explanation", "position", b"position", "priority", b"priority", "queue", b"queue", "service", b"service", "serving_workers", b"serving_workers", "subject", b"subject", "workers", b"workers"]) -> None: ...
 
 @final
 class PauseQueueRequest(Message):

@@ -4,6 +4,7 @@ isort:skip_file
 """
 
 from builtins import (
+    bool,
     int,
     str,
 )
@@ -14,12 +15,18 @@ from google.protobuf.descriptor import (
     Descriptor,
     FileDescriptor,
 )
+from google.protobuf.duration_pb2 import (
+    Duration,
+)
 from google.protobuf.internal.containers import (
     RepeatedCompositeFieldContainer,
     RepeatedScalarFieldContainer,
 )
 from google.protobuf.message import (
     Message,
+)
+from google.protobuf.timestamp_pb2 import (
+    Timestamp,
 )
 from typing import (
     Literal,
@@ -127,3 +134,104 @@ class Worker(Message):
         version: str = ...,
     ) -> None: ...
     def ClearField(self, field_name: Literal["address", b"address", "grpc_services", b"grpc_services", "host", b"host", "job_kinds", b"job_kinds", "name", b"name", "pid", b"pid", "queues", b"queues", "services", b"services", "version", b"version"]) -> None: ...
+
+@final
+class Device(Message):
+    """A graphics processor of a worker's host."""
+
+    DESCRIPTOR: Descriptor
+
+    NAME_FIELD_NUMBER: int
+    MODEL_FIELD_NUMBER: int
+    TOTAL_MEMORY_BYTES_FIELD_NUMBER: int
+    FREE_MEMORY_BYTES_FIELD_NUMBER: int
+    name: str
+    """As job specs name it, e.g. "cuda:0"."""
+    model: str
+    """Model, e.g. "NVIDIA H200"."""
+    total_memory_bytes: int
+    """Its memory, in bytes."""
+    free_memory_bytes: int
+    """Memory that nobody has taken, in bytes."""
+    def __init__(
+        self,
+        *,
+        name: str = ...,
+        model: str = ...,
+        total_memory_bytes: int = ...,
+        free_memory_bytes: int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["free_memory_bytes", b"free_memory_bytes", "model", b"model", "name", b"name", "total_memory_bytes", b"total_memory_bytes"]) -> None: ...
+
+@final
+class Disk(Message):
+    """A folder that a worker writes to, and the disk under it."""
+
+    DESCRIPTOR: Descriptor
+
+    PURPOSE_FIELD_NUMBER: int
+    PATH_FIELD_NUMBER: int
+    TOTAL_BYTES_FIELD_NUMBER: int
+    FREE_BYTES_FIELD_NUMBER: int
+    WRITABLE_FIELD_NUMBER: int
+    purpose: str
+    """What it is for: "home" (artifacts, checkpoints, logs) or "model cache" (what the hub's client keeps)."""
+    path: str
+    """The folder."""
+    total_bytes: int
+    """Room of the disk, in bytes."""
+    free_bytes: int
+    """Room that this worker may still take, in bytes."""
+    writable: bool
+    """Whether the worker may write there."""
+    def __init__(
+        self,
+        *,
+        purpose: str = ...,
+        path: str = ...,
+        total_bytes: int = ...,
+        free_bytes: int = ...,
+        writable: bool = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["free_bytes", b"free_bytes", "path", b"path", "purpose", b"purpose", "total_bytes", b"total_bytes", "writable", b"writable"]) -> None: ...
+
+@final
+class HostStatus(Message):
+    """How a worker's host is."""
+
+    DESCRIPTOR: Descriptor
+
+    TIME_FIELD_NUMBER: int
+    CLOCK_OFFSET_FIELD_NUMBER: int
+    DISKS_FIELD_NUMBER: int
+    DEVICES_FIELD_NUMBER: int
+    DEVICE_PROBLEM_FIELD_NUMBER: int
+    device_problem: str
+    """Why its graphics processors cannot be used although it has some; empty otherwise."""
+    @property
+    def time(self) -> Timestamp:
+        """The host's clock when it told this."""
+
+    @property
+    def clock_offset(self) -> Duration:
+        """How far its clock is ahead of the gateway's, as the gateway saw it; includes the time that the message took."""
+
+    @property
+    def disks(self) -> RepeatedCompositeFieldContainer[Disk]:
+        """Folders that the worker writes to."""
+
+    @property
+    def devices(self) -> RepeatedCompositeFieldContainer[Device]:
+        """Its graphics processors; empty if it has none."""
+
+    def __init__(
+        self,
+        *,
+        time: Timestamp | None = ...,
+        clock_offset: Duration | None = ...,
+        disks: Iterable[Disk] | None = ...,
+        devices: Iterable[Device] | None = ...,
+        device_problem: str = ...,
+    ) -> None: ...
+    def HasField(self, field_name: Literal["clock_offset", b"clock_offset", "time", b"time"]) -> bool: ...
+    def ClearField(self, field_name: Literal["clock_offset", b"clock_offset", "device_problem", b"device_problem", "devices", b"devices", "disks", b"disks", "time", b"time"]) -> None: ...

@@ -25,6 +25,7 @@ from google.protobuf.timestamp_pb2 import (
     Timestamp,
 )
 from mistudio.v1.worker_pb2 import (
+    HostStatus,
     RunningAttempt,
     Worker,
 )
@@ -46,6 +47,7 @@ class WorkerStatus(Message):
     RSS_BYTES_FIELD_NUMBER: int
     LAST_SEEN_TIME_FIELD_NUMBER: int
     DRAINING_FIELD_NUMBER: int
+    HOST_STATUS_FIELD_NUMBER: int
     rss_bytes: int
     """Resident memory of it and its children, in bytes."""
     draining: bool
@@ -62,6 +64,10 @@ class WorkerStatus(Message):
     def last_seen_time(self) -> Timestamp:
         """When it was last heard of."""
 
+    @property
+    def host_status(self) -> HostStatus:
+        """How its host is."""
+
     def __init__(
         self,
         *,
@@ -70,9 +76,10 @@ class WorkerStatus(Message):
         rss_bytes: int = ...,
         last_seen_time: Timestamp | None = ...,
         draining: bool = ...,
+        host_status: HostStatus | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: Literal["last_seen_time", b"last_seen_time", "worker", b"worker"]) -> bool: ...
-    def ClearField(self, field_name: Literal["draining", b"draining", "last_seen_time", b"last_seen_time", "rss_bytes", b"rss_bytes", "running", b"running", "worker", b"worker"]) -> None: ...
+    def HasField(self, field_name: Literal["host_status", b"host_status", "last_seen_time", b"last_seen_time", "worker", b"worker"]) -> bool: ...
+    def ClearField(self, field_name: Literal["draining", b"draining", "host_status", b"host_status", "last_seen_time", b"last_seen_time", "rss_bytes", b"rss_bytes", "running", b"running", "worker", b"worker"]) -> None: ...
 
 @final
 class ListWorkersRequest(Message):

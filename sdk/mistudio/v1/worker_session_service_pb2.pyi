@@ -45,6 +45,7 @@ from mistudio.v1.job_pb2 import (
     Progress,
 )
 from mistudio.v1.worker_pb2 import (
+    HostStatus,
     RunningAttempt,
     ServedQueue,
     Worker,
@@ -150,6 +151,7 @@ class Heartbeat(Message):
     RSS_BYTES_FIELD_NUMBER: int
     DRAINING_FIELD_NUMBER: int
     QUEUES_FIELD_NUMBER: int
+    HOST_STATUS_FIELD_NUMBER: int
     rss_bytes: int
     """Resident memory of it and its children, in bytes."""
     draining: bool
@@ -162,6 +164,10 @@ class Heartbeat(Message):
     def queues(self) -> RepeatedCompositeFieldContainer[ServedQueue]:
         """The queues that it serves, with its slots as they are now."""
 
+    @property
+    def host_status(self) -> HostStatus:
+        """How its host is."""
+
     def __init__(
         self,
         *,
@@ -169,8 +175,10 @@ class Heartbeat(Message):
         rss_bytes: int = ...,
         draining: bool = ...,
         queues: Iterable[ServedQueue] | None = ...,
+        host_status: HostStatus | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["draining", b"draining", "queues", b"queues", "rss_bytes", b"rss_bytes", "running", b"running"]) -> None: ...
+    def HasField(self, field_name: Literal["host_status", b"host_status"]) -> bool: ...
+    def ClearField(self, field_name: Literal["draining", b"draining", "host_status", b"host_status", "queues", b"queues", "rss_bytes", b"rss_bytes", "running", b"running"]) -> None: ...
 
 @final
 class Claim(Message):
