@@ -163,7 +163,9 @@ class Mesh(  # the method names are the contract's
 
     def ExplainRoute(self, request: v1.ExplainRouteRequest, context: grpc.ServicerContext) -> v1.ExplainRouteResponse:
         self._enter("ExplainRoute", context)
-        return v1.ExplainRouteResponse(queue="training", explanation=f"{request.kind} goes to training")
+        specified = request.spec.WhichOneof("kind")
+        told = f"{specified} with parameters" if specified else f"{request.kind} without parameters"
+        return v1.ExplainRouteResponse(queue="training", explanation=told)
 
     def ListWorkers(self, request: v1.ListWorkersRequest, context: grpc.ServicerContext) -> v1.ListWorkersResponse:
         self._enter("ListWorkers", context)

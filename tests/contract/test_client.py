@@ -243,7 +243,8 @@ def test_pipelines_name_steps_before_them(client: mistudio.Client) -> None:
 
 
 def test_routes_are_explained_by_name_and_by_spec(client: mistudio.Client) -> None:
-    assert client.queues.explain("train_sae") == client.queues.explain(SPEC)
+    assert client.queues.explain("train_sae").explanation == "train_sae without parameters"
+    assert client.queues.explain(SPEC).explanation == "train_sae with parameters"
 
 
 async def test_the_asyncio_client_does_the_same(async_client: mistudio.AsyncClient, mesh: Mesh) -> None:

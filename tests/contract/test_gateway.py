@@ -143,6 +143,16 @@ async def test_routes_are_explained(mesh: Mesh) -> None:
     assert "bake_cake" in (error.details() or "")
 
 
+async def test_the_route_of_a_spec_checks_the_spec(mesh: Mesh) -> None:
+    queues = v1.QueueServiceStub(mesh.channel)
+    good = v1.ExplainRouteRequest(spec=v1.JobSpec(collect_garbage=v1.CollectGarbage(dry_run=True)))
+    assert (await queues.ExplainRoute(good, timeout=5)).queue == "low_priority"
+    bad = v1.ExplainRouteRequest(kind="train_sae", spec=good.spec)
+    assert "kind" in (await refusal(queues.ExplainRoute(bad, timeout=5))).details()
+    empty = v1.ExplainRouteRequest(spec=v1.JobSpec(train_sae=v1.TrainSae()))
+    assert "spec.train_sae.model" in str(await refusal(queues.ExplainRoute(empty, timeout=5)))
+
+
 async def test_reflection_and_health_know_every_service(mesh: Mesh) -> None:
     stub = reflection_pb2_grpc.ServerReflectionStub(mesh.channel)
     call = stub.ServerReflectionInfo(iter([reflection_pb2.ServerReflectionRequest(list_services="")]))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mistudio import v1
 from mistudio.calls.call import Call, unary
-from mistudio.specs import Spec, kind_of
+from mistudio.specs import Spec, job_spec
 
 
 def list_(*, timeout: float | None = None) -> Call[Sequence[v1.Queue]]:
@@ -17,9 +17,15 @@ def list_(*, timeout: float | None = None) -> Call[Sequence[v1.Queue]]:
 
 
 def explain(kind: str | Spec, *, priority: int = 0, timeout: float | None = None) -> Call[v1.ExplainRouteResponse]:
-    """Says where a job of a kind, given by name or as a spec, would go, and who would take it."""
-    name = kind if isinstance(kind, str) else kind_of(kind)
-    request = v1.ExplainRouteRequest(kind=name, priority=priority)
+    """Says where a job would go, who would take it, and when.
+
+    A spec is checked as submitting it would check it; of a kind, given by name, only the route is told.
+    """
+    request = v1.ExplainRouteRequest(priority=priority)
+    if isinstance(kind, str):
+        request.kind = kind
+    else:
+        request.spec.CopyFrom(job_spec(kind))
     answer = v1.ExplainRouteResponse
     return unary("QueueService/ExplainRoute", request, answer, lambda a: a, timeout=timeout, repeatable=True)
 

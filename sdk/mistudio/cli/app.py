@@ -12,7 +12,8 @@ from mistudio.cli.demo.command import demo
 from mistudio.cli.exits import EPILOG
 from mistudio.cli.features import features
 from mistudio.cli.jobs import jobs
-from mistudio.cli.queues import queues, route
+from mistudio.cli.queues import queues
+from mistudio.cli.route import route
 from mistudio.cli.session import Session
 from mistudio.cli.stack.down import down
 from mistudio.cli.stack.logs import logs

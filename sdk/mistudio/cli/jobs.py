@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
-from typing import IO
 
 import click
 
@@ -14,8 +13,8 @@ from mistudio.cli.command import MeshGroup
 from mistudio.cli.follow.watch import watch_to_end
 from mistudio.cli.render.jobs import render_job, render_jobs
 from mistudio.cli.session import Session
+from mistudio.cli.spec.options import JsonText, read_spec
 from mistudio.cli.spec.values import Pair
-from mistudio.cli.submit import read_spec
 from mistudio.specs import KINDS
 from mistudio.states import JobState
 
@@ -110,10 +109,10 @@ def resume(session: Session, job_ids: tuple[str, ...]) -> None:
 
 @jobs.command()
 @click.argument("job_id", metavar="JOB")
-@click.option("--params", type=click.File("r"), metavar="FILE|-", help="A changed spec as JSON.")
+@click.option("--params", type=JsonText(), metavar="JSON|FILE|-", help="A changed spec as JSON.")
 @click.option("--watch", is_flag=True, help="Follow the job to its end.")
 @click.pass_obj
-def retry(session: Session, job_id: str, params: IO[str] | None, watch: bool) -> int | None:  # noqa: FBT001 - click
+def retry(session: Session, job_id: str, params: str | None, watch: bool) -> int | None:  # noqa: FBT001 - click
     """Puts a failed or cancelled job back into its queue, with a changed spec if given."""
     with session.client() as client:
         job = client.jobs.get(job_id)

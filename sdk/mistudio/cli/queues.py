@@ -1,13 +1,12 @@
-"""`mistudio queues` and `mistudio route KIND`."""
+"""`mistudio queues`."""
 
 from __future__ import annotations
 
 import click
 
-from mistudio.cli.command import MeshCommand, MeshGroup
-from mistudio.cli.render.queues import render_queues, render_route
+from mistudio.cli.command import MeshGroup
+from mistudio.cli.render.queues import render_queues
 from mistudio.cli.session import Session
-from mistudio.specs import KINDS
 
 
 @click.group(cls=MeshGroup, invoke_without_command=True)
@@ -39,14 +38,3 @@ def resume(session: Session, queue: str) -> None:
     with session.client() as client:
         found = client.queues.resume(queue)
     session.show(found, lambda: render_queues([found]))
-
-
-@click.command(cls=MeshCommand)
-@click.argument("kind", type=click.Choice(list(KINDS)))
-@click.option("--priority", type=click.IntRange(1, 10), help="The priority that the job would carry.")
-@click.pass_obj
-def route(session: Session, kind: str, priority: int | None) -> None:
-    """Says where a job of a kind would go, and who would take it now."""
-    with session.client() as client:
-        found = client.queues.explain(kind, priority=priority or 0)
-    session.show(found, lambda: render_route(found))

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import Any
 
 import click
 from google.protobuf.descriptor import FieldDescriptor
-from google.protobuf.message import Message
-from google.protobuf.message_factory import GetMessageClass
 
 from mistudio.blocking.job import Job
 from mistudio.cli.command import MeshCommand, MeshGroup
 from mistudio.cli.follow.watch import watch_to_end
 from mistudio.cli.render.jobs import render_job
 from mistudio.cli.session import Session
-from mistudio.cli.spec.build import apply_options, read_params
 from mistudio.cli.spec.comments import comment
-from mistudio.cli.spec.fields import spec_fields
+from mistudio.cli.spec.options import params_option, read_spec, spec_options
 from mistudio.cli.spec.shapes import message_of
 from mistudio.cli.spec.values import Pair, WholeNumber
 from mistudio.specs import KINDS
@@ -31,9 +28,7 @@ def job_options() -> list[click.Parameter]:
     """Returns fresh options that every job kind takes."""
     pair = Pair()
     return [
-        click.Option(
-            ["--params"], type=click.File("r"), metavar="FILE|-", help="The spec as JSON; options win over it."
-        ),
+        params_option(),
         click.Option(["--name"], default="", help="A name for people."),
         click.Option(["--priority"], type=click.IntRange(1, 10), help="10 first; without it the queue's."),
         click.Option(["--label", "labels"], type=pair, multiple=True, help="A label for finding it again. Repeatable."),
@@ -45,24 +40,9 @@ def job_options() -> list[click.Parameter]:
     ]
 
 
-def read_spec(kind: str, params: IO[str] | None, values: dict[str, Any]) -> Message:
-    """Returns the spec of a kind from --params and the options of its own."""
-    message_type = message_of(KINDS[kind])
-    spec = GetMessageClass(message_type)()
-    if params is not None:
-        read_params(spec, params.read())
-    apply_options(spec, spec_fields(message_type), values)
-    return spec
-
-
-def spec_options(field: FieldDescriptor) -> list[click.Parameter]:
-    """Returns fresh options for the spec of a kind."""
-    return [option.to_option() for option in spec_fields(message_of(field))]
-
-
 def _command(kind: str, field: FieldDescriptor) -> click.Command:
     @click.pass_obj
-    def run(session: Session, /, params: IO[str] | None, **values: Any) -> int | None:
+    def run(session: Session, /, params: str | None, **values: Any) -> int | None:
         return _submit(session, kind, params, values)
 
     return MeshCommand(
@@ -73,7 +53,7 @@ def _command(kind: str, field: FieldDescriptor) -> click.Command:
     )
 
 
-def _submit(session: Session, kind: str, params: IO[str] | None, values: dict[str, Any]) -> int | None:
+def _submit(session: Session, kind: str, params: str | None, values: dict[str, Any]) -> int | None:
     with session.client() as client:
         job = client.jobs.submit(
             read_spec(kind, params, values),

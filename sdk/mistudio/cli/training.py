@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import Any
 
 import click
 
@@ -10,7 +10,7 @@ from mistudio import v1
 from mistudio.cli.command import MeshCommand, MeshGroup
 from mistudio.cli.render.training import render_estimate, render_metrics
 from mistudio.cli.session import Session
-from mistudio.cli.submit import read_spec, spec_options
+from mistudio.cli.spec.options import params_option, read_spec, spec_options
 from mistudio.specs import KINDS
 
 
@@ -32,7 +32,7 @@ def metrics(session: Session, job_id: str, names: tuple[str, ...], after_step: i
 
 
 @click.pass_obj
-def _estimate(session: Session, /, params: IO[str] | None, **values: Any) -> None:
+def _estimate(session: Session, /, params: str | None, **values: Any) -> None:
     spec = read_spec("train_sae", params, values)
     assert isinstance(spec, v1.TrainSae)
     with session.client() as client:
@@ -46,7 +46,7 @@ training.add_command(
         callback=_estimate,
         params=[
             *spec_options(KINDS["train_sae"]),
-            click.Option(["--params"], type=click.File("r"), metavar="FILE|-", help="The spec as JSON; options win."),
+            params_option(),
         ],
         help="Predicts memory and time of a training job; takes what `submit train_sae` takes.",
     )

@@ -22,6 +22,7 @@ from mistudio_gateway.ledger import Ledger
 from mistudio_gateway.queue_servicer import QueueServicer
 from mistudio_gateway.queues_view import QueuesView
 from mistudio_gateway.reconciler import Reconciler
+from mistudio_gateway.routes import Routes
 from mistudio_gateway.session_servicer import WorkerSessionServicer
 from mistudio_gateway.sessions import Sessions
 from mistudio_gateway.submission import Submission
@@ -101,7 +102,11 @@ def _add_services(
     changes = ChangeServicer(submission, jobs, store)
     session = WorkerSessionServicer(settings, plane.sessions, plane.attempts, plane.registry)
     v1.add_JobServiceServicer_to_server(JobServicer(submission, jobs, control, plane.events), server.grpc)
-    v1.add_QueueServiceServicer_to_server(QueueServicer(QueuesView(table, plane.ledger, plane.registry)), server.grpc)
+    queues = QueueServicer(
+        QueuesView(table, plane.ledger, plane.registry),
+        Routes(table, plane.ledger, plane.registry, submission.scope),
+    )
+    v1.add_QueueServiceServicer_to_server(queues, server.grpc)
     v1.add_WorkerServiceServicer_to_server(WorkerServicer(plane.registry, plane.commands), server.grpc)
     v1.add_WorkerSessionServiceServicer_to_server(session, server.grpc)
     own = {"CatalogService": changes.catalog_handlers(), "FeatureService": changes.feature_handlers()}

@@ -8,6 +8,7 @@ import grpc.aio
 
 from mistudio import v1
 from mistudio_gateway.queues_view import QueuesView
+from mistudio_gateway.routes import Routes
 from mistudio_runtime.errors import UnimplementedError
 
 Context = grpc.aio.ServicerContext[Any, Any]
@@ -16,9 +17,10 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class QueueServicer(v1.QueueServiceServicer):
     """Tells about queues and routes."""
 
-    def __init__(self, queues: QueuesView) -> None:
+    def __init__(self, queues: QueuesView, routes: Routes) -> None:
         """Takes what the rpcs call."""
         self._queues = queues
+        self._routes = routes
 
     async def ListQueues(self, request: v1.ListQueuesRequest, context: Context) -> v1.ListQueuesResponse:
         """Lists queues."""
@@ -26,7 +28,7 @@ class QueueServicer(v1.QueueServiceServicer):
 
     async def ExplainRoute(self, request: v1.ExplainRouteRequest, context: Context) -> v1.ExplainRouteResponse:
         """Explains a route."""
-        return self._queues.explain(request.kind, request.priority)
+        return await self._routes.explain(request)
 
     async def PauseQueue(self, request: v1.PauseQueueRequest, context: Context) -> v1.PauseQueueResponse:
         """Not in this version."""

@@ -84,8 +84,12 @@ def serves(status: v1.WorkerStatus, queue: str) -> bool:
 
 def free_slots(status: v1.WorkerStatus, queue: str) -> int:
     """Returns how many more jobs of a queue a worker could run now."""
-    slots = sum(served.slots for served in status.worker.queues if served.queue == queue)
-    return max(0, slots - sum(running.queue == queue for running in status.running))
+    return max(0, slots_of(status, queue) - sum(running.queue == queue for running in status.running))
+
+
+def slots_of(status: v1.WorkerStatus, queue: str) -> int:
+    """Returns how many jobs of a queue a worker runs at a time."""
+    return sum(served.slots for served in status.worker.queues if served.queue == queue)
 
 
 def _key(name: str) -> str:

@@ -24,7 +24,7 @@ def spec_of(kind: str, *arguments: str) -> Any:
     spec = type(getattr(v1.JobSpec(), kind))()
     with command.make_context(kind, list(arguments)) as context:
         if context.params["params"] is not None:
-            read_params(spec, context.params["params"].read())
+            read_params(spec, context.params["params"])
         apply_options(spec, spec_fields(spec.DESCRIPTOR), context.params)
     return spec
 
@@ -103,6 +103,15 @@ def test_params_are_json_and_options_win(tmp_path: Path) -> None:
     spec = spec_of("train_sae", "--params", str(file), "--seed", "9", "--hook-points", "layer.5.resid_post")
     assert (spec.total_tokens, spec.seed, list(spec.hook_points)) == (5000, 9, ["layer.5.resid_post"])
     assert spec.saes[0].k == 4
+
+
+def test_params_may_stand_on_the_command_line() -> None:
+    assert spec_of("train_sae", "--params", '{"seed": 3}').seed == 3
+
+
+def test_params_in_a_file_that_is_not_there_are_a_usage_error() -> None:
+    with pytest.raises(click.BadParameter, match="neither JSON nor a file"):
+        spec_of("train_sae", "--params", "missing.json")
 
 
 def test_params_that_are_no_spec_say_what_is_wrong(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from rich.text import Text
 
 from mistudio import v1
 from mistudio.cli.render.style import pairs, table
-from mistudio.cli.render.units import size
+from mistudio.cli.render.units import size, span
 
 
 def render_queues(queues: Sequence[v1.Queue]) -> RenderableType:
@@ -32,11 +32,26 @@ def render_queues(queues: Sequence[v1.Queue]) -> RenderableType:
 
 
 def render_route(route: v1.ExplainRouteResponse) -> RenderableType:
-    """Returns where a job would go."""
+    """Returns where a job would go, who would take it, and when."""
     grid = pairs()
     grid.add_row("queue", f"{route.queue}, priority {route.priority}")
     grid.add_row("subject", route.subject)
     grid.add_row("service", route.service)
-    grid.add_row("workers", Text(", ".join(route.workers)) if route.workers else Text("none", style="yellow"))
+    grid.add_row("workers", _workers(route))
     grid.add_row("position", f"{route.position} before it")
+    grid.add_row("start", _start(route))
     return Group(grid, Text(route.explanation))
+
+
+def _workers(route: v1.ExplainRouteResponse) -> Text:
+    if not route.serving_workers:
+        return Text("none", style="yellow")
+    named = [name if name in route.workers else f"{name} (busy)" for name in route.serving_workers]
+    return Text(", ".join(named))
+
+
+def _start(route: v1.ExplainRouteResponse) -> str:
+    if not route.HasField("expected_wait"):
+        return "unknown" if route.serving_workers else "when a worker serves the queue"
+    seconds = route.expected_wait.ToTimedelta().total_seconds()
+    return f"in about {span(seconds)}" if seconds else "at once"

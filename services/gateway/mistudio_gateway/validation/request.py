@@ -40,14 +40,23 @@ def validate_request(request: v1.JobRequest, path: str, scope: Scope) -> None:
 
     Raises UnimplementedError for a job kind that this version cannot run.
     """
-    kind = kind_of(request.spec)
+    if validate_spec(request.spec, f"{path}.spec", scope):
+        _envelope(request, path, scope)
+
+
+def validate_spec(spec: v1.JobSpec, path: str, scope: Scope) -> bool:
+    """Writes down everything that is wrong with a spec; False if it has no kind to be checked by.
+
+    Raises UnimplementedError for a job kind that this version cannot run.
+    """
+    kind = kind_of(spec)
     if not kind:
-        scope.refuse(f"{path}.spec", "set one job kind")
-        return
+        scope.refuse(path, "set one job kind")
+        return False
     if kind not in VALIDATORS:
         raise UnimplementedError(f"jobs of kind {kind} are not built yet: no service of this version runs them")
-    VALIDATORS[kind](body_of(request.spec), f"{path}.spec.{kind}", scope)
-    _envelope(request, path, scope)
+    VALIDATORS[kind](body_of(spec), f"{path}.{kind}", scope)
+    return True
 
 
 def _envelope(request: v1.JobRequest, path: str, scope: Scope) -> None:

@@ -1,0 +1,102 @@
+"""Where a job would go, who would take it, and when."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from datetime import timedelta
+
+from mistudio import v1
+from mistudio_gateway.diagnosis import unserved
+from mistudio_gateway.expected_start import expected_wait
+from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.validation import Scope, validate_spec
+from mistudio_gateway.validation.references import kind_of
+from mistudio_gateway.worker_registry import WorkerRegistry, free_slots, slots_of
+from mistudio_runtime.broker import names
+from mistudio_runtime.queues import PRIORITIES, Queue, QueueTable
+
+
+class Routes:
+    """What the table, the ledger and the workers say of a job that has not been submitted."""
+
+    def __init__(
+        self, table: QueueTable, ledger: Ledger, registry: WorkerRegistry, make_scope: Callable[[], Scope]
+    ) -> None:
+        """Takes the sources, and who makes what specs are validated against."""
+        self._table = table
+        self._ledger = ledger
+        self._registry = registry
+        self._make_scope = make_scope
+
+    async def explain(self, request: v1.ExplainRouteRequest) -> v1.ExplainRouteResponse:
+        """Says where a job would go. Raises InvalidRequestError, UnimplementedError for a spec of a kind not built."""
+        kind = await self._checked_kind(request)
+        row = self._table.queue_of(kind)
+        return self._answer(row, kind, request.priority or row.priority)
+
+    async def _checked_kind(self, request: v1.ExplainRouteRequest) -> str:
+        scope = self._make_scope()
+        specified = kind_of(request.spec)
+        kind = request.kind or specified
+        known = [kind for row in self._table.queues for kind in row.job_kinds]
+        scope.require(kind in known, "kind", f"{kind!r} is no job kind: {', '.join(known)}")
+        scope.require(specified in ("", kind), "kind", f"is {kind}, and the spec is of the kind {specified}")
+        in_range = request.priority == 0 or request.priority in PRIORITIES
+        scope.require(in_range, "priority", "is 1 to 10, 10 first, or 0 for the queue's own")
+        if specified:
+            await asyncio.to_thread(validate_spec, request.spec, "spec", scope)  # it looks at files
+        scope.raise_if_any()
+        return kind
+
+    def _answer(self, row: Queue, kind: str, priority: int) -> v1.ExplainRouteResponse:
+        jobs = list(self._ledger.mirror())
+        ahead = [
+            job
+            for job in jobs
+            if job.queue == row.name and job.state == v1.JOB_STATE_QUEUED and job.priority >= priority
+        ]
+        serving = self._registry.serving(row.name)
+        wait = expected_wait(row.name, sum(slots_of(status, row.name) for status in serving), jobs, ahead, utc_now())
+        answer = v1.ExplainRouteResponse(
+            queue=row.name,
+            subject=names.job_subject(row.name, priority, "").rstrip("."),
+            priority=priority,
+            service=row.service,
+            workers=[status.worker.name for status in serving if free_slots(status, row.name)],
+            serving_workers=[status.worker.name for status in serving],
+            position=len(ahead),
+        )
+        if wait is not None:
+            answer.expected_wait.FromTimedelta(wait)
+        answer.explanation = _explanation(row, kind, answer, wait)
+        return answer
+
+
+def _explanation(row: Queue, kind: str, answer: v1.ExplainRouteResponse, wait: timedelta | None) -> str:
+    route = (
+        f"{kind} goes to the queue {row.name} with priority {answer.priority}, which the {row.service} service serves"
+    )
+    if not answer.serving_workers:
+        return f"{route}. {unserved(row)}"
+    if answer.workers and not answer.position:
+        return f"{route}; {answer.workers[0]} would take it now."
+    return f"{route}; {_before(answer.position)}, and {_start(wait, answer.serving_workers)}."
+
+
+def _before(position: int) -> str:
+    return {0: "no job goes before it", 1: "one job goes before it"}.get(position, f"{position} jobs go before it")
+
+
+def _start(wait: timedelta | None, workers: Sequence[str]) -> str:
+    if wait is None:
+        return f"it starts when a slot is free on {', '.join(workers)} (too few jobs have ended to say when)"
+    return f"it would start in about {_rounded(wait)}, as jobs have gone lately"
+
+
+def _rounded(wait: timedelta) -> str:
+    seconds = wait.total_seconds()
+    for size, unit in ((86_400, "days"), (3_600, "hours"), (60, "minutes")):
+        if seconds >= 2 * size:
+            return f"{seconds / size:.0f} {unit}"
+    return f"{seconds:.0f} seconds"
