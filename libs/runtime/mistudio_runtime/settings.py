@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import re
 import socket
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+
+DEVICE = re.compile(r"^(cpu|cuda(:[0-9]{1,3})?)?$")
+"""How a device is written."""
 
 
 class SettingsError(Exception):
@@ -54,6 +58,8 @@ class Settings(BaseSettings):
     """After so long without a sign of life a worker's job runs again elsewhere."""
     stop_grace_seconds: Annotated[float, Field(ge=0)] = 20.0
     """How long a job may take to obey a cancel, a pause or a drain before it is killed."""
+    device: Annotated[str, Field(pattern=DEVICE.pattern)] = ""
+    """Where this worker computes for jobs that name no device: cpu, cuda or cuda:N; empty takes the first GPU."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important level that is logged."""
     log_format: Literal["auto", "json", "pretty"] = "auto"

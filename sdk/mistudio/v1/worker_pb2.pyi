@@ -94,6 +94,7 @@ class Worker(Message):
     HOST_FIELD_NUMBER: int
     PID_FIELD_NUMBER: int
     VERSION_FIELD_NUMBER: int
+    DEVICE_FIELD_NUMBER: int
     name: str
     """Unique name, e.g. "trainer@host-4121"."""
     address: str
@@ -104,6 +105,8 @@ class Worker(Message):
     """Process id."""
     version: str
     """Version of the software."""
+    device: str
+    """The device of its jobs that name none, e.g. "cuda:1"; empty lets each job take the first GPU, else the CPU."""
     @property
     def services(self) -> RepeatedScalarFieldContainer[str]:
         """The services that it is, e.g. "trainer"."""
@@ -132,8 +135,9 @@ class Worker(Message):
         host: str = ...,
         pid: int = ...,
         version: str = ...,
+        device: str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["address", b"address", "grpc_services", b"grpc_services", "host", b"host", "job_kinds", b"job_kinds", "name", b"name", "pid", b"pid", "queues", b"queues", "services", b"services", "version", b"version"]) -> None: ...
+    def ClearField(self, field_name: Literal["address", b"address", "device", b"device", "grpc_services", b"grpc_services", "host", b"host", "job_kinds", b"job_kinds", "name", b"name", "pid", b"pid", "queues", b"queues", "services", b"services", "version", b"version"]) -> None: ...
 
 @final
 class Device(Message):

@@ -41,7 +41,7 @@ def run(spec: ExtractFeatures, context: JobContext) -> list[str]:
         loaded = load_saelens(store.path(sae.id))
         context.progress("load", 1, 2, "artifacts")
         context.raise_if_stopped()
-        device = choose_device(spec.device)
+        device = choose_device(context.device(spec.device))
         lm = load_model(store.path(model.id), device=device)
         reader = TokensReader.open(store.path(tokens.id))
         context.progress("load", 2, 2, "artifacts")

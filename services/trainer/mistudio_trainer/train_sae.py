@@ -30,7 +30,7 @@ def run(spec: TrainSae, context: JobContext) -> list[str]:
     when a checkpoint cannot be written, JobStoppedError when asked to stop.
     """
     context.stages({"load": 1, "harvest": 1, "train": 20, "evaluate": 3, "save": 1})
-    dtype, device, hooks = _dtype(spec), choose_device(spec.device), hook_points(spec)
+    dtype, device, hooks = _dtype(spec), choose_device(context.device(spec.device)), hook_points(spec)
     model = input_artifact(context.store, spec.model, "model", "model")
     packed = input_artifact(context.store, spec.tokens, "tokens", "tokens")
     check_tokenizer(context.store, packed, model)

@@ -25,3 +25,16 @@ def test_all_is_not_mixed_with_names(capsys: pytest.CaptureFixture[str]) -> None
         parse_options([], load_queues(), "host-1", ["--services", "all,trainer"])
     assert ended.value.code == 2
     assert "no such service: all; there are curator, ingest, trainer, extractor" in capsys.readouterr().err
+
+
+def test_a_device_is_taken_for_jobs_that_name_none() -> None:
+    assert parse_options(["trainer"], load_queues(), "host-1", ["--device", "cuda:1"]).device == "cuda:1"
+    assert parse_options(["trainer"], load_queues(), "host-1", []).device is None
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:", "cuda:x", ""])
+def test_a_device_that_is_none_is_refused(device: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse_options(["trainer"], load_queues(), "host-1", ["--device", device])
+    assert ended.value.code == 2
+    assert "is not cpu, cuda or cuda:N" in capsys.readouterr().err

@@ -46,6 +46,12 @@ class JobContext:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    def device(self, wanted: str) -> str:
+        """Returns the device that a spec names; this worker's own where it names none, or "cuda" without a number."""
+        own = self.settings.device
+        unspecific = wanted == "" or (wanted == "cuda" and own.startswith("cuda"))
+        return own if unspecific and own else wanted
+
     def stages(self, shares: Mapping[str, float]) -> None:
         """Declares the stages in order with their share of the work, so that the overall progress can be told."""
         self._progress = StageProgress(shares)

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from mistudio_runtime.broker.names import WORKER_NAME
 from mistudio_runtime.queues import Queue, QueueTable
+from mistudio_runtime.settings import DEVICE
 
 ALL_SERVICES = "all"
 """What --services takes for every service of the queue table."""
@@ -25,6 +26,8 @@ class WorkerOptions:
     """Queue to jobs at a time, for every queue that the worker serves."""
     memory_limit_bytes: int | None
     """In place of the table's limit, for every job."""
+    device: str | None = None
+    """In place of the settings' device; None keeps that."""
 
 
 def parse_options(services: Sequence[str], table: QueueTable, host: str, argv: Sequence[str]) -> WorkerOptions:
@@ -40,6 +43,7 @@ def parse_options(services: Sequence[str], table: QueueTable, host: str, argv: S
         "--slots", action="append", default=[], metavar="[QUEUE=]N", help="jobs at a time (default: the queue table's)"
     )
     parser.add_argument("--memory-limit", type=int, metavar="KB", help="memory a job (default: the queue table's)")
+    parser.add_argument("--device", type=_device, help="cpu, cuda or cuda:N for jobs that name no device")
     given = parser.parse_args(argv)
     names = tuple(services) or _named(given.services, table)
     try:
@@ -47,7 +51,14 @@ def parse_options(services: Sequence[str], table: QueueTable, host: str, argv: S
         name = _checked_name(given.name or _default_name(names, host))
     except ValueError as error:
         parser.error(str(error))
-    return WorkerOptions(names, name, slots, given.memory_limit * 1000 if given.memory_limit else None)
+    limit = given.memory_limit * 1000 if given.memory_limit else None
+    return WorkerOptions(names, name, slots, limit, given.device)
+
+
+def _device(value: str) -> str:
+    if not value or not DEVICE.fullmatch(value):
+        raise argparse.ArgumentTypeError(f"{value!r} is not cpu, cuda or cuda:N")
+    return value
 
 
 def _named(services: str, table: QueueTable) -> tuple[str, ...]:

@@ -33,6 +33,8 @@ def run_worker(services: Sequence[str], argv: Sequence[str] | None = None) -> No
         settings = _with_token(Settings.load())
         table = load_queues(settings.queues_file)
         options = parse_options(services, table, settings.host, sys.argv[1:] if argv is None else argv)
+        if options.device is not None:
+            settings = settings.model_copy(update={"device": options.device})
         configure_logging(settings, options.name.partition("@")[0])
         loaded = load_services(options.services, table)
         worker = Worker(settings, table, loaded, options)

@@ -165,6 +165,7 @@ class Worker:
             host=self._settings.host,
             pid=os.getpid(),
             version=version(),
+            device=self._settings.device,
         )
         return v1.Register(worker=worker, running=self._running(), token=self._settings.token.get_secret_value())
 
