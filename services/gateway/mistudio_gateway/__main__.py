@@ -10,6 +10,7 @@ from mistudio_runtime.broker.binary import BrokerError
 from mistudio_runtime.broker.embedded import broker_url
 from mistudio_runtime.process import run_until_signalled
 from mistudio_runtime.queues import QueueTableError
+from mistudio_runtime.service_manager import announce_ready
 from mistudio_runtime.serving.server import PortTakenError
 from mistudio_runtime.settings import Settings, SettingsError
 from mistudio_runtime.telemetry.logging import configure_logging, get_logger
@@ -22,6 +23,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
     log = get_logger(__name__)
     async with broker_url(settings) as url, running_gateway(settings, url) as server:
         log.info("gateway is ready", port=server.port)
+        announce_ready()
         await stop.wait()
         log.info("gateway stops")
 
