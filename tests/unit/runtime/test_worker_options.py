@@ -20,6 +20,21 @@ def test_services_are_named_one_by_one_otherwise() -> None:
     assert set(options.slots) == {"training", "high_priority", "low_priority"}
 
 
+@pytest.mark.parametrize(
+    ("given", "meant"), [("trainer:2", ("trainer",)), ("trainer,curator:10", ("trainer", "curator"))]
+)
+def test_the_number_of_a_systemd_instance_is_no_part_of_the_services(given: str, meant: tuple[str, ...]) -> None:
+    assert parse_options([], load_queues(), "host-1", ["--services", given]).services == meant
+    assert parse_options([], load_queues(), "host-1", ["--services", "all:2"]).services == load_queues().services
+
+
+@pytest.mark.parametrize("given", ["trainer:", "trainer:two", "trainer:2:3", ":2"])
+def test_any_other_suffix_is_refused(given: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        parse_options([], load_queues(), "host-1", ["--services", given])
+    assert "no such service" in capsys.readouterr().err
+
+
 def test_all_is_not_mixed_with_names(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as ended:
         parse_options([], load_queues(), "host-1", ["--services", "all,trainer"])

@@ -14,6 +14,7 @@ from mistudio_runtime.settings import DEVICE
 
 ALL_SERVICES = "all"
 """What --services takes for every service of the queue table."""
+_NUMBER = re.compile(r":\d+$")
 
 
 @dataclass(frozen=True)
@@ -34,9 +35,8 @@ def parse_options(services: Sequence[str], table: QueueTable, host: str, argv: S
     """Reads the command line; ends the process with 2 and a sentence if it is wrong."""
     parser = argparse.ArgumentParser(description="A worker of miStudio mesh.")
     if not services:
-        parser.add_argument(
-            "--services", required=True, help=f"{ALL_SERVICES}, or with commas: {', '.join(table.services)}"
-        )
+        known = f"{ALL_SERVICES}, or with commas: {', '.join(table.services)}"
+        parser.add_argument("--services", required=True, help=f"{known}; a number after them (trainer:2) means nothing")
     parser.add_argument("--name", help="unique name (default: SERVICE@HOST-PID)")
     parser.add_argument("--queues", help="only these of the services' queues, with commas")
     parser.add_argument(
@@ -62,7 +62,9 @@ def _device(value: str) -> str:
 
 
 def _named(services: str, table: QueueTable) -> tuple[str, ...]:
-    return table.services if services == ALL_SERVICES else tuple(services.split(","))
+    # systemd tells two workers of one service apart by such a number, and has no way to take it off again.
+    plain = _NUMBER.sub("", services)
+    return table.services if plain == ALL_SERVICES else tuple(plain.split(","))
 
 
 def _rows(services: Sequence[str], queues: str | None, table: QueueTable) -> list[Queue]:
