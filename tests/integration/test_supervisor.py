@@ -320,6 +320,24 @@ async def test_bad_arguments_and_settings_are_one_readable_error(home: Path) -> 
     )
 
 
+async def test_ctrl_c_while_it_still_imports_is_no_traceback(tmp_path: Path) -> None:
+    slow = "import signal; print('importing', flush=True); signal.pause()"
+    (tmp_path / "pydantic_settings.py").write_text(slow)
+    # Whoever runs the tests in the background of a shell has SIGINT ignored, and children inherit that.
+    program = "import runpy, signal; signal.signal(signal.SIGINT, signal.default_int_handler); "
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", f"{program}runpy.run_module('mistudio_runtime.stack', run_name='__main__')"),
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.STDOUT,
+    )
+    assert process.stdout is not None
+    assert await process.stdout.readline() == b"importing\n"
+    process.send_signal(signal.SIGINT)
+    assert await process.stdout.read() == b""
+    assert await process.wait() == 130
+
+
 async def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> None:
     home = tmp_path / "file"
     home.touch()
