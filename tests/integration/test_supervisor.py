@@ -189,7 +189,7 @@ async def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace(home: Pa
         await run.ready()
         await run.said("| up")
         run.signal(signal.SIGTERM)
-        await run.said("trainer did not end within 6 s and is killed")
+        await run.said("trainer did not end within 13 s and is killed")
         assert await run.ended() == 0
 
 

@@ -15,6 +15,10 @@ DEVICE = re.compile(r"^(cpu|cuda(:[0-9]{1,3})?)?$")
 """How a device is written."""
 
 
+WORKER_STOP_MARGIN_SECONDS = 12.0
+"""Beyond the jobs' own grace: for a worker to kill what does not obey, to report, and to leave."""
+
+
 class SettingsError(Exception):
     """The configuration is wrong; the message lists everything that is."""
 
@@ -91,6 +95,11 @@ class Settings(BaseSettings):
     def artifacts_url(self) -> str:
         """URL of the artifact store."""
         return self.store_url or (self.home / "artifacts").as_uri()
+
+    @property
+    def worker_stop_seconds(self) -> float:
+        """Within so many seconds a worker that is told to end has ended."""
+        return self.stop_grace_seconds + WORKER_STOP_MARGIN_SECONDS
 
     @property
     def scratch(self) -> Path:

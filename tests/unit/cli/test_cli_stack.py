@@ -91,7 +91,7 @@ def test_a_second_up_says_what_runs(
 ) -> None:
     write_state(tmp_path, sleeper.pid)
     assert run(["up"]) == 0
-    assert f"runs already (profile minimal), gateway {NOBODY}, pid {sleeper.pid}" in capsys.readouterr().out
+    assert f"runs already (profile minimal), gateway {NOBODY}, pid {sleeper.pid}: worker" in capsys.readouterr().out
     assert run(["up", "--profile", "full"]) == 7
     assert "mistudio down" in capsys.readouterr().out
 
@@ -101,10 +101,26 @@ def test_down_stops_the_supervisor(
 ) -> None:
     write_state(tmp_path, sleeper.pid)
     assert run(["down", "--json"]) == 0
-    assert json.loads(capsys.readouterr().out) == {"stopped": True, "requeued": [], "left": []}
+    assert json.loads(capsys.readouterr().out) == {"stopped": True, "unfinished": None, "left": []}
     assert sleeper.wait() != 0
     assert run(["down"]) == 0
     assert capsys.readouterr().out == "no mesh runs here\n"
+
+
+def test_down_says_what_it_requeued(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(tmp_path, sleeper.pid)
+    left = {"pid": sleeper.pid, "requeued": [{"id": "job-1", "kind": "train_sae"}], "queued": 2, "paused": 1}
+    (tmp_path / "run" / "unfinished.json").write_text(json.dumps(left))
+    assert run(["down"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "the mesh is down (1 process)",
+        "requeued 1 job; the next mistudio up goes on with:",
+        "  job-1  train_sae",
+        "2 jobs waiting in the queues, kept for the next mistudio up",
+        "1 job paused: mistudio jobs resume JOB",
+    ]
 
 
 def test_down_names_a_process_that_was_left(

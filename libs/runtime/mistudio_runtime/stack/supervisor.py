@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import os
 import secrets
@@ -30,10 +31,11 @@ from mistudio_runtime.stack.record import (
     stack_lock_path,
     write_token,
 )
+from mistudio_runtime.stack.unfinished import unfinished_jobs
 
 GATEWAY_READY_SECONDS = 90.0
-STOP_MARGIN_SECONDS = 5.0
-"""Beyond the jobs' own grace, for a worker to report and leave."""
+LOCK_MARGIN_SECONDS = 5.0
+"""Beyond the time that the workers of a killed stack may take, for the lock that they hold to be free."""
 GATEWAY_STOP_SECONDS = 10.0
 
 
@@ -66,7 +68,7 @@ class Stack(ProcessListener):
 
     @property
     def _worker_grace(self) -> float:
-        return self._settings.stop_grace_seconds + STOP_MARGIN_SECONDS
+        return self._settings.worker_stop_seconds
 
     async def start(self) -> Self:
         """Starts everything and returns when the gateway serves and all workers have attached to it.
@@ -93,7 +95,9 @@ class Stack(ProcessListener):
 
     async def stop(self) -> None:
         """Ends workers, then gateway, then broker, so that each can still report to the next."""
+        began = datetime.now(UTC)
         await asyncio.gather(*(worker.stop(self._worker_grace) for worker in self._workers))
+        await self._tell_unfinished(began)
         if self._gateway is not None:
             await self._gateway.stop(GATEWAY_STOP_SECONDS)
         await self._cleanup.aclose()
@@ -120,6 +124,17 @@ class Stack(ProcessListener):
         self._pids[name] = pid
         self._update_record()
 
+    async def _tell_unfinished(self, since: datetime) -> None:
+        if self._record is None or not self._record.ready:
+            return
+        left = await unfinished_jobs(self._record.gateway, since)
+        if left is None:
+            return
+        if left:
+            self._console.say(left.sentence())
+        with contextlib.suppress(OSError):  # a full disk must not keep the stack from stopping
+            left.write(self._home, os.getpid())
+
     def _update_record(self, **changes: Any) -> None:
         if self._record is None:
             return
@@ -135,7 +150,7 @@ class Stack(ProcessListener):
 
     async def _take_lock(self) -> FileLock:
         path = stack_lock_path(self._home)
-        grace = self._worker_grace + STOP_MARGIN_SECONDS
+        grace = self._worker_grace + LOCK_MARGIN_SECONDS
         if FileLock.is_held(path) and read_stack(self._home) is None:
             self._console.say(f"waiting up to {grace:g} s for processes of a killed stack to end")
         try:

@@ -16,6 +16,7 @@ from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.broker import names
 from mistudio_runtime.broker.connection import connect
+from mistudio_runtime.host.status import HostSampler
 from mistudio_runtime.jobs import Service, ServiceContext, Stop
 from mistudio_runtime.jobs.failures import PermanentFailure
 from mistudio_runtime.queues import QueueTable
@@ -36,7 +37,6 @@ from mistudio_runtime.worker.slots import Slots
 log = structlog.get_logger(__name__)
 
 _GOODBYE_SECONDS = 2.0
-_DRAIN_MARGIN_SECONDS = 8.0
 _THREADS = 64
 
 
@@ -53,6 +53,7 @@ class Worker:
         self._options = options
         self._handlers = handlers_by_kind(services)
         self._slots = Slots(options.slots)
+        self._host = HostSampler(settings.home)
         self._attempts: dict[Attempt, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._children = ChildProcesses([name for service in services for name in service.preload], settings)
@@ -137,7 +138,8 @@ class Worker:
         log.info("worker drains", running=len(self._attempts))
         for attempt in list(self._attempts):
             attempt.stop(Stop.DRAIN)
-        limit = self._settings.stop_grace_seconds + _DRAIN_MARGIN_SECONDS
+        # The goodbye and the server's end come after it.
+        limit = self._settings.worker_stop_seconds - 2 * _GOODBYE_SECONDS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
                 await asyncio.gather(*self._attempts.values())
@@ -175,6 +177,7 @@ class Worker:
             rss_bytes=resident_bytes(os.getpid()),
             draining=self._stop.is_set(),
             queues=self._served(),
+            host_status=self._host.status(),
         )
 
     def _running(self) -> list[v1.RunningAttempt]:

@@ -18,6 +18,12 @@ def number(value: float) -> str:
     return f"{value:.3g}T"
 
 
+def counted(count: int, noun: str) -> str:
+    """Returns 1 job, 3 jobs, 2 processes."""
+    ending = "" if count == 1 else "es" if noun.endswith("s") else "s"
+    return f"{count} {noun}{ending}"
+
+
 def size(count: float) -> str:
     """Returns 512 B, 1.5 kB, 3.2 GB."""
     for unit in ("B", "kB", "MB", "GB"):

@@ -6,18 +6,15 @@ import click
 from rich.console import Group, RenderableType
 from rich.text import Text
 
-from mistudio import v1
-from mistudio.blocking.client import Client
 from mistudio.cli.command import MeshCommand
 from mistudio.cli.exits import Exit
+from mistudio.cli.render.units import counted
 from mistudio.cli.session import Session
 from mistudio.cli.stack import supervisor
 from mistudio.cli.stack.state import StackState, running_stack
-from mistudio.errors import MistudioError
-from mistudio.retries import RetryPolicy
-from mistudio.states import JobState
+from mistudio.cli.stack.unfinished import Unfinished, read_unfinished
 
-_UNFINISHED = (JobState.RUNNING, JobState.QUEUED, JobState.WAITING)
+_SHOWN = 20
 
 
 @click.command(cls=MeshCommand)
@@ -29,30 +26,39 @@ def down(session: Session, timeout: float) -> int | None:
     if state is None:
         session.show({"stopped": False}, lambda: "no mesh runs here")
         return None
-    unfinished = _unfinished(state)
     stopped = supervisor.stop(state.pid, timeout)
     if not stopped:
         session.errors.print(f"the mesh still drains (pid {state.pid}); wait, or look: mistudio logs", soft_wrap=True)
         return Exit.TIMEOUT
     left = [process for process in state.processes if process.alive]
-    document = {"stopped": True, "requeued": unfinished, "left": [process.pid for process in left]}
+    unfinished = read_unfinished(state.pid)
+    document = {
+        "stopped": True,
+        "unfinished": None if unfinished is None else unfinished.document,
+        "left": [process.pid for process in left],
+    }
     session.show(document, lambda: _render(state, unfinished, [f"{one.name} (pid {one.pid})" for one in left]))
     return Exit.FAILED if left else None
 
 
-def _unfinished(state: StackState) -> list[v1.Job]:
-    try:
-        with Client(state.gateway, timeout=3.0, retry=RetryPolicy(attempts=1)) as client:
-            return [job.proto for job in client.jobs.list(states=_UNFINISHED, page_size=1000)]
-    except MistudioError:  # a gateway that does not answer must not keep the mesh from stopping
-        return []
-
-
-def _render(state: StackState, unfinished: list[v1.Job], left: list[str]) -> RenderableType:
-    lines = [Text(f"the mesh is down ({len(state.processes)} processes)")]
-    if unfinished:
-        lines.append(Text(f"{len(unfinished)} jobs go on at the next mistudio up:"))
-        lines += [Text(f"  {job.id}  {job.kind}", style="dim") for job in unfinished[:20]]
+def _render(state: StackState, unfinished: Unfinished | None, left: list[str]) -> RenderableType:
+    lines = [Text(f"the mesh is down ({counted(len(state.processes), 'process')})")]
+    if unfinished is None:
+        lines.append(Text("its gateway could not say which jobs are unfinished; they are all kept", style="yellow"))
+    else:
+        lines += _jobs(unfinished)
     if left:
         lines.append(Text(f"still running: {', '.join(left)}", style="red"))
     return Group(*lines)
+
+
+def _jobs(unfinished: Unfinished) -> list[Text]:
+    lines = []
+    if unfinished.requeued:
+        lines.append(Text(f"requeued {counted(len(unfinished.requeued), 'job')}; the next mistudio up goes on with:"))
+        lines += [Text(f"  {job_id}  {kind}", style="dim") for job_id, kind in unfinished.requeued[:_SHOWN]]
+    if unfinished.queued:
+        lines.append(Text(f"{counted(unfinished.queued, 'job')} waiting in the queues, kept for the next mistudio up"))
+    if unfinished.paused:
+        lines.append(Text(f"{counted(unfinished.paused, 'job')} paused: mistudio jobs resume JOB"))
+    return lines

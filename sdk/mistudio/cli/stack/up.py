@@ -49,10 +49,9 @@ def up(session: Session, profile: str, scale: tuple[str, ...], detach: bool) -> 
 
 
 def _already(session: Session, state: StackState, profile: str) -> int:
-    session.show(
-        state.document,
-        lambda: f"the mesh runs already (profile {state.profile}), gateway {state.gateway}, pid {state.pid}",
-    )
+    processes = ", ".join(process.name for process in state.processes)
+    which = f"profile {state.profile}), gateway {state.gateway}, pid {state.pid}"
+    session.show(state.document, lambda: f"the mesh runs already ({which}: {processes}")
     if state.profile == profile:
         return Exit.OK
     session.say(f"for profile {profile} stop it first: mistudio down")
