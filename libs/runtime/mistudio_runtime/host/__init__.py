@@ -1,0 +1,1 @@
+"""How this machine is: its disks, its graphics processors, its clock."""
