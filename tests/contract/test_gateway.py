@@ -176,3 +176,17 @@ async def test_health_can_be_watched(mesh: Mesh) -> None:
     first = await anext(aiter(call))
     call.cancel()
     assert first.status == health_pb2.HealthCheckResponse.SERVING
+
+
+async def test_a_watch_may_be_a_replay_and_of_some_events_only(mesh: Mesh) -> None:
+    job = await mesh.submit(count_job())
+
+    async def replay(*events: str) -> list[str | None]:
+        request = v1.WatchJobRequest(job_id=job.id, replay_only=True, events=events)
+        return [response.event.WhichOneof("event") async for response in mesh.jobs.WatchJob(request, timeout=10)]
+
+    assert await replay() == ["job", "diagnosis"]
+    assert await replay("log", "job") == ["job"]
+    assert (await refusal(replay("noise"))).code() == grpc.StatusCode.INVALID_ARGUMENT
+    await mesh.jobs.CancelJob(v1.CancelJobRequest(job_id=job.id), timeout=5)
+    assert await replay() == ["job", "job"]

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mistudio.v1 import job_pb2 as mistudio_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmistudio/v1/job_service.proto\x12\x0bmistudio.v1\x1a\x15mistudio/v1/job.proto\"c\n\x10SubmitJobRequest\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.mistudio.v1.JobRequest\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"2\n\x11SubmitJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"B\n\x0cPipelineStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x03job\x18\x02 \x01(\x0b\x32\x17.mistudio.v1.JobRequest\"U\n\x15SubmitPipelineRequest\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.mistudio.v1.PipelineStep\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"M\n\x16SubmitPipelineResponse\x12\x13\n\x0bpipeline_id\x18\x01 \x01(\t\x12\x1e\n\x04jobs\x18\x02 \x03(\x0b\x32\x10.mistudio.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"/\n\x0eGetJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\xfc\x01\n\x0fListJobsRequest\x12%\n\x06states\x18\x01 \x03(\x0e\x32\x15.mistudio.v1.JobState\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0e\n\x06queues\x18\x03 \x03(\t\x12\x13\n\x0bpipeline_id\x18\x04 \x01(\t\x12\x38\n\x06labels\x18\x05 \x03(\x0b\x32(.mistudio.v1.ListJobsRequest.LabelsEntry\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\x10ListJobsResponse\x12\x1e\n\x04jobs\x18\x01 \x03(\x0b\x32\x10.mistudio.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"9\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\"8\n\x10WatchJobResponse\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x15.mistudio.v1.JobEvent\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11\x43\x61ncelJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"!\n\x0fPauseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"1\n\x10PauseJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11ResumeJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"E\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.mistudio.v1.JobSpec\"1\n\x10RetryJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job2\xb4\x05\n\nJobService\x12J\n\tSubmitJob\x12\x1d.mistudio.v1.SubmitJobRequest\x1a\x1e.mistudio.v1.SubmitJobResponse\x12Y\n\x0eSubmitPipeline\x12\".mistudio.v1.SubmitPipelineRequest\x1a#.mistudio.v1.SubmitPipelineResponse\x12\x41\n\x06GetJob\x12\x1a.mistudio.v1.GetJobRequest\x1a\x1b.mistudio.v1.GetJobResponse\x12G\n\x08ListJobs\x12\x1c.mistudio.v1.ListJobsRequest\x1a\x1d.mistudio.v1.ListJobsResponse\x12I\n\x08WatchJob\x12\x1c.mistudio.v1.WatchJobRequest\x1a\x1d.mistudio.v1.WatchJobResponse0\x01\x12J\n\tCancelJob\x12\x1d.mistudio.v1.CancelJobRequest\x1a\x1e.mistudio.v1.CancelJobResponse\x12G\n\x08PauseJob\x12\x1c.mistudio.v1.PauseJobRequest\x1a\x1d.mistudio.v1.PauseJobResponse\x12J\n\tResumeJob\x12\x1d.mistudio.v1.ResumeJobRequest\x1a\x1e.mistudio.v1.ResumeJobResponse\x12G\n\x08RetryJob\x12\x1c.mistudio.v1.RetryJobRequest\x1a\x1d.mistudio.v1.RetryJobResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmistudio/v1/job_service.proto\x12\x0bmistudio.v1\x1a\x15mistudio/v1/job.proto\"c\n\x10SubmitJobRequest\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.mistudio.v1.JobRequest\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"2\n\x11SubmitJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"B\n\x0cPipelineStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x03job\x18\x02 \x01(\x0b\x32\x17.mistudio.v1.JobRequest\"U\n\x15SubmitPipelineRequest\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.mistudio.v1.PipelineStep\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"M\n\x16SubmitPipelineResponse\x12\x13\n\x0bpipeline_id\x18\x01 \x01(\t\x12\x1e\n\x04jobs\x18\x02 \x03(\x0b\x32\x10.mistudio.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"/\n\x0eGetJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\xfc\x01\n\x0fListJobsRequest\x12%\n\x06states\x18\x01 \x03(\x0e\x32\x15.mistudio.v1.JobState\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0e\n\x06queues\x18\x03 \x03(\t\x12\x13\n\x0bpipeline_id\x18\x04 \x01(\t\x12\x38\n\x06labels\x18\x05 \x03(\x0b\x32(.mistudio.v1.ListJobsRequest.LabelsEntry\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"K\n\x10ListJobsResponse\x12\x1e\n\x04jobs\x18\x01 \x03(\x0b\x32\x10.mistudio.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"^\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x03 \x03(\t\x12\x13\n\x0breplay_only\x18\x04 \x01(\x08\"8\n\x10WatchJobResponse\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x15.mistudio.v1.JobEvent\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11\x43\x61ncelJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"!\n\x0fPauseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"1\n\x10PauseJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11ResumeJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"E\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.mistudio.v1.JobSpec\"1\n\x10RetryJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job2\xb4\x05\n\nJobService\x12J\n\tSubmitJob\x12\x1d.mistudio.v1.SubmitJobRequest\x1a\x1e.mistudio.v1.SubmitJobResponse\x12Y\n\x0eSubmitPipeline\x12\".mistudio.v1.SubmitPipelineRequest\x1a#.mistudio.v1.SubmitPipelineResponse\x12\x41\n\x06GetJob\x12\x1a.mistudio.v1.GetJobRequest\x1a\x1b.mistudio.v1.GetJobResponse\x12G\n\x08ListJobs\x12\x1c.mistudio.v1.ListJobsRequest\x1a\x1d.mistudio.v1.ListJobsResponse\x12I\n\x08WatchJob\x12\x1c.mistudio.v1.WatchJobRequest\x1a\x1d.mistudio.v1.WatchJobResponse0\x01\x12J\n\tCancelJob\x12\x1d.mistudio.v1.CancelJobRequest\x1a\x1e.mistudio.v1.CancelJobResponse\x12G\n\x08PauseJob\x12\x1c.mistudio.v1.PauseJobRequest\x1a\x1d.mistudio.v1.PauseJobResponse\x12J\n\tResumeJob\x12\x1d.mistudio.v1.ResumeJobRequest\x1a\x1e.mistudio.v1.ResumeJobResponse\x12G\n\x08RetryJob\x12\x1c.mistudio.v1.RetryJobRequest\x1a\x1d.mistudio.v1.RetryJobResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -55,25 +55,25 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTJOBSRESPONSE']._serialized_start=793
   _globals['_LISTJOBSRESPONSE']._serialized_end=868
   _globals['_WATCHJOBREQUEST']._serialized_start=870
-  _globals['_WATCHJOBREQUEST']._serialized_end=927
-  _globals['_WATCHJOBRESPONSE']._serialized_start=929
-  _globals['_WATCHJOBRESPONSE']._serialized_end=985
-  _globals['_CANCELJOBREQUEST']._serialized_start=987
-  _globals['_CANCELJOBREQUEST']._serialized_end=1021
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1023
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1073
-  _globals['_PAUSEJOBREQUEST']._serialized_start=1075
-  _globals['_PAUSEJOBREQUEST']._serialized_end=1108
-  _globals['_PAUSEJOBRESPONSE']._serialized_start=1110
-  _globals['_PAUSEJOBRESPONSE']._serialized_end=1159
-  _globals['_RESUMEJOBREQUEST']._serialized_start=1161
-  _globals['_RESUMEJOBREQUEST']._serialized_end=1195
-  _globals['_RESUMEJOBRESPONSE']._serialized_start=1197
-  _globals['_RESUMEJOBRESPONSE']._serialized_end=1247
-  _globals['_RETRYJOBREQUEST']._serialized_start=1249
-  _globals['_RETRYJOBREQUEST']._serialized_end=1318
-  _globals['_RETRYJOBRESPONSE']._serialized_start=1320
-  _globals['_RETRYJOBRESPONSE']._serialized_end=1369
-  _globals['_JOBSERVICE']._serialized_start=1372
-  _globals['_JOBSERVICE']._serialized_end=2064
+  _globals['_WATCHJOBREQUEST']._serialized_end=964
+  _globals['_WATCHJOBRESPONSE']._serialized_start=966
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1022
+  _globals['_CANCELJOBREQUEST']._serialized_start=1024
+  _globals['_CANCELJOBREQUEST']._serialized_end=1058
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1060
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1110
+  _globals['_PAUSEJOBREQUEST']._serialized_start=1112
+  _globals['_PAUSEJOBREQUEST']._serialized_end=1145
+  _globals['_PAUSEJOBRESPONSE']._serialized_start=1147
+  _globals['_PAUSEJOBRESPONSE']._serialized_end=1196
+  _globals['_RESUMEJOBREQUEST']._serialized_start=1198
+  _globals['_RESUMEJOBREQUEST']._serialized_end=1232
+  _globals['_RESUMEJOBRESPONSE']._serialized_start=1234
+  _globals['_RESUMEJOBRESPONSE']._serialized_end=1284
+  _globals['_RETRYJOBREQUEST']._serialized_start=1286
+  _globals['_RETRYJOBREQUEST']._serialized_end=1355
+  _globals['_RETRYJOBRESPONSE']._serialized_start=1357
+  _globals['_RETRYJOBRESPONSE']._serialized_end=1406
+  _globals['_JOBSERVICE']._serialized_start=1409
+  _globals['_JOBSERVICE']._serialized_end=2101
 # @@protoc_insertion_point(module_scope)

@@ -280,17 +280,27 @@ class WatchJobRequest(Message):
 
     JOB_ID_FIELD_NUMBER: int
     AFTER_SEQUENCE_FIELD_NUMBER: int
+    EVENTS_FIELD_NUMBER: int
+    REPLAY_ONLY_FIELD_NUMBER: int
     job_id: str
     """The job."""
     after_sequence: int
     """Only events after this sequence; 0 replays from the first."""
+    replay_only: bool
+    """End when everything that has happened by now is told, though the job goes on."""
+    @property
+    def events(self) -> RepeatedScalarFieldContainer[str]:
+        """Only these of the events that JobEvent names, e.g. "job" and "log"; empty takes all."""
+
     def __init__(
         self,
         *,
         job_id: str = ...,
         after_sequence: int = ...,
+        events: Iterable[str] | None = ...,
+        replay_only: bool = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["after_sequence", b"after_sequence", "job_id", b"job_id"]) -> None: ...
+    def ClearField(self, field_name: Literal["after_sequence", b"after_sequence", "events", b"events", "job_id", b"job_id", "replay_only", b"replay_only"]) -> None: ...
 
 @final
 class WatchJobResponse(Message):

@@ -48,7 +48,7 @@ class JobServicer(v1.JobServiceServicer):
 
     async def WatchJob(self, request: v1.WatchJobRequest, context: Context) -> AsyncIterator[v1.WatchJobResponse]:
         """Replays and follows a job."""
-        async for event in watch(self._jobs, self._events, request.job_id, request.after_sequence):
+        async for event in watch(self._jobs, self._events, request):
             yield v1.WatchJobResponse(event=event)
 
     async def CancelJob(self, request: v1.CancelJobRequest, context: Context) -> v1.CancelJobResponse:

@@ -4,21 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from mistudio import v1
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.jobs import Jobs
 from mistudio_gateway.state_machine import is_terminal
+from mistudio_runtime.errors import InvalidRequestError, Violation
 
 _POLL_SECONDS = 1.0
+_EVENTS = tuple(field.name for field in v1.JobEvent.DESCRIPTOR.oneofs_by_name["event"].fields)
 
 
-async def watch(jobs: Jobs, events: EventLog, job_id: str, after_sequence: int) -> AsyncIterator[v1.JobEvent]:
-    """Yields the job's events after a position until its terminal state has been told.
+async def watch(jobs: Jobs, events: EventLog, request: v1.WatchJobRequest) -> AsyncIterator[v1.JobEvent]:
+    """Yields the events that are asked for until the job's terminal state has been told, or all that there are by now.
 
-    The reader sets the pace: nothing is kept for it but a position. Raises NotFoundError, UnavailableError.
+    The reader sets the pace: nothing is kept for it but a position. Raises InvalidRequestError, NotFoundError,
+    UnavailableError.
     """
+    wanted = _wanted(request.events)
+    async for event in _watch(jobs, events, request.job_id, request.after_sequence, replay_only=request.replay_only):
+        if event.WhichOneof("event") in wanted:
+            yield event
+
+
+def _wanted(names: Sequence[str]) -> frozenset[str]:
+    if unknown := sorted(set(names) - set(_EVENTS)):
+        raise InvalidRequestError([Violation("events", f"{', '.join(unknown)}: there are {', '.join(_EVENTS)}")])
+    return frozenset(names or _EVENTS)
+
+
+async def _watch(
+    jobs: Jobs, events: EventLog, job_id: str, after_sequence: int, *, replay_only: bool
+) -> AsyncIterator[v1.JobEvent]:
     await jobs.get(job_id)
     position, told = after_sequence, ""
     with events.listen(job_id) as news:
@@ -36,10 +54,12 @@ async def watch(jobs: Jobs, events: EventLog, job_id: str, after_sequence: int) 
                     yield _snapshot(job, position)
                     return
                 told = "terminal"
-            elif job.diagnosis != told:
+            else:
+                if job.diagnosis not in ("", told):
+                    yield v1.JobEvent(sequence=position, job_id=job_id, diagnosis=job.diagnosis, time=job.update_time)
                 told = job.diagnosis
-                if told:
-                    yield v1.JobEvent(sequence=position, job_id=job_id, diagnosis=told, time=job.update_time)
+                if replay_only:
+                    return
             await _wait(news)
 
 
