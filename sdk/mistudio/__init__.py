@@ -25,6 +25,7 @@ from mistudio.errors import (
     UnimplementedError,
     Violation,
 )
+from mistudio.job_log import JobLogLine
 from mistudio.pipelines import Pipeline, PipelineRun
 from mistudio.references import ref
 from mistudio.retries import RetryPolicy
@@ -78,6 +79,7 @@ __all__ = [
     "Job",
     "JobCancelledError",
     "JobFailedError",
+    "JobLogLine",
     "JobRequest",
     "JobState",
     "LocalFiles",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import grpc
 
@@ -26,16 +27,29 @@ _BROKEN = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED, grpc.StatusCo
 class Watch:
     """Follows one job's events over as many streams as it takes, missing and repeating none."""
 
-    def __init__(self, job_id: str, after_sequence: int = 0, timeout: float | None = None) -> None:
-        """Takes after which event to begin (0: the first) and the seconds that it may take in all (None: for ever)."""
+    def __init__(
+        self,
+        job_id: str,
+        after_sequence: int = 0,
+        timeout: float | None = None,
+        *,
+        events: Sequence[str] = (),
+        replay_only: bool = False,
+    ) -> None:
+        """Takes after which event to begin (0: the first) and the seconds that it may take in all (None: for ever).
+
+        `events` are those of `JobEvent` that are wanted, all if empty; `replay_only` ends with what there is by now.
+        """
         self.job_id = job_id
         self.sequence = after_sequence
         """The last event seen."""
         self.finished = False
-        """Whether the job is over and its last event has been seen."""
+        """Whether the job is over and its last event has been seen, or all that was asked for."""
         self.doubtful = False
         """Whether the ledger must be asked if the job is over: the end that a stream replays may since have been undone
         by a retry, and a stream that ran into its own deadline may have been dead for long."""
+        self._events = tuple(events)
+        self._replay_only = replay_only
         self._closed = False
         self._deadline = None if timeout is None else time.monotonic() + timeout
         self._opened = time.monotonic()
@@ -44,7 +58,9 @@ class Watch:
 
     def request(self) -> v1.WatchJobRequest:
         """Returns what to ask for next."""
-        return v1.WatchJobRequest(job_id=self.job_id, after_sequence=self.sequence)
+        return v1.WatchJobRequest(
+            job_id=self.job_id, after_sequence=self.sequence, events=self._events, replay_only=self._replay_only
+        )
 
     def stream_timeout(self) -> float:
         """Returns the seconds that the next stream may take. Raises DeadlineExceededError if none are left."""
@@ -72,6 +88,9 @@ class Watch:
         if now - self._opened > _LIVED_SECONDS or self._failures == 0:
             self._failures, self._silent_since = 0, now
         self._failures += 1
+        if error is None and self._replay_only:
+            self.finished, self.doubtful = True, False
+            return 0.0
         self._closed = error is None
         self.doubtful = error is None or status_of(error) is grpc.StatusCode.DEADLINE_EXCEEDED
         if error is None:

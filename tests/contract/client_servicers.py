@@ -55,6 +55,11 @@ class Mesh(  # the method names are the contract's
             self.unavailable -= 1
             context.abort(grpc.StatusCode.UNAVAILABLE, "going down")
 
+    def _check(self, job_id: str, context: grpc.ServicerContext) -> None:
+        if job_id not in self.jobs:
+            info = error_details_pb2.ErrorInfo(reason="NOT_FOUND", domain="mistudio")
+            refuse(context, code_pb2.NOT_FOUND, f"there is no job {job_id}", info)
+
     def add(self, job_id: str, state: v1.JobState.ValueType = v1.JOB_STATE_QUEUED, **fields: Any) -> v1.Job:
         self.jobs[job_id] = v1.Job(id=job_id, kind="train_sae", queue="training", priority=5, state=state, **fields)
         return self.jobs[job_id]
@@ -110,9 +115,7 @@ class Mesh(  # the method names are the contract's
 
     def GetJob(self, request: v1.GetJobRequest, context: grpc.ServicerContext) -> v1.GetJobResponse:
         self._enter("GetJob", context)
-        if request.job_id not in self.jobs:
-            info = error_details_pb2.ErrorInfo(reason="NOT_FOUND", domain="mistudio")
-            refuse(context, code_pb2.NOT_FOUND, f"there is no job {request.job_id}", info)
+        self._check(request.job_id, context)
         return v1.GetJobResponse(job=self.jobs[request.job_id])
 
     def ListJobs(self, request: v1.ListJobsRequest, context: grpc.ServicerContext) -> v1.ListJobsResponse:
@@ -125,16 +128,19 @@ class Mesh(  # the method names are the contract's
 
     def WatchJob(self, request: v1.WatchJobRequest, context: grpc.ServicerContext) -> Iterator[v1.WatchJobResponse]:
         self._enter("WatchJob", context)
+        self._check(request.job_id, context)
         self.watched_from.append(request.after_sequence)
         left = self.break_after.pop(0) if self.break_after else None
         for event in list(self.events.get(request.job_id, [])):
             if event.sequence <= request.after_sequence:
                 continue
+            if request.events and event.WhichOneof("event") not in request.events:
+                continue
             if left == 0:
                 context.abort(grpc.StatusCode.UNAVAILABLE, "socket closed")
             left = None if left is None else left - 1
             yield v1.WatchJobResponse(event=event)
-        if self.jobs[request.job_id].state not in TERMINAL:
+        if self.jobs[request.job_id].state not in TERMINAL and not request.replay_only:
             ended = threading.Event()
             context.add_callback(ended.set)
             ended.wait()

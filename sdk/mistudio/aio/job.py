@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncIterator
 from typing import Self
 
@@ -9,6 +10,7 @@ from mistudio import v1
 from mistudio.aio.transport import AsyncTransport
 from mistudio.calls import jobs
 from mistudio.calls.call import Call
+from mistudio.job_log import JobLog, JobLogLine
 from mistudio.job_view import JobView
 from mistudio.pipelines import PipelineRun
 from mistudio.specs import Spec
@@ -41,6 +43,29 @@ class AsyncJob(JobView):
             self._absorb(event)
             yield event
 
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        changes: bool = False,
+        attempt: int = 0,
+        level: str = "debug",
+    ) -> AsyncIterator[JobLogLine]:
+        """Yields what the job has logged, whichever workers ran it.
+
+        Args:
+            follow: Go on live until the job ends; else this ends with what there is by now.
+            tail: Of the lines that have been, only so many; None yields all.
+            changes: Yield a line for each change of the job's state, too.
+            attempt: Only lines of this attempt; 0 yields those of all.
+            level: Only lines of this level of `LEVELS` or a more important one.
+
+        Raises what `watch` raises, and ValueError if there is no such level.
+        """
+        log = JobLog(self.id, changes=changes, attempt=attempt, level=level)
+        return read_log(self._transport, log, follow=follow, tail=tail)
+
     async def result(self, timeout: float | None = None) -> list[str]:  # noqa: ASYNC109 - gRPC keeps it
         """Waits for the end and returns the ids of the artifacts.
 
@@ -70,6 +95,27 @@ class AsyncJob(JobView):
     async def _apply(self, call: Call[v1.Job]) -> Self:
         self._job = await self._transport.call(call)
         return self
+
+
+async def read_log(
+    transport: AsyncTransport, log: JobLog, *, follow: bool, tail: int | None
+) -> AsyncIterator[JobLogLine]:
+    """Yields the lines of a log as `AsyncJob.logs` does."""
+
+    async def read(*, follow: bool) -> AsyncIterator[JobLogLine]:
+        async for event in transport.watch(log.watch(follow=follow)):
+            for line in log.lines(event):
+                yield line
+
+    if tail is not None:
+        last: deque[JobLogLine] = deque(maxlen=tail)
+        async for line in read(follow=False):
+            last.append(line)
+        for line in last:
+            yield line
+    if tail is None or (follow and not log.over):
+        async for line in read(follow=follow):
+            yield line
 
 
 def pipeline_run(transport: AsyncTransport, answer: v1.SubmitPipelineResponse) -> PipelineRun[AsyncJob]:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from mistudio import v1
-from mistudio.aio.job import AsyncJob, pipeline_run
+from mistudio.aio.job import AsyncJob, pipeline_run, read_log
 from mistudio.aio.method import AsyncNoun, Awaited, AwaitedPages, as_is
 from mistudio.calls import artifacts, datasets, features, jobs, queues, training, workers
+from mistudio.job_log import JobLog, JobLogLine
 from mistudio.watching import Watch
 
 
@@ -28,6 +29,20 @@ class AsyncJobs(AsyncNoun):
     ) -> AsyncIterator[v1.JobEvent]:
         """Yields a job's events, first those that have been and then live, until it ends; see `AsyncJob.watch`."""
         return self._transport.watch(Watch(job_id, after_sequence, timeout))
+
+    def logs(
+        self,
+        job_id: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        changes: bool = False,
+        attempt: int = 0,
+        level: str = "debug",
+    ) -> AsyncIterator[JobLogLine]:
+        """Yields what a job has logged, whichever workers ran it; see `AsyncJob.logs`."""
+        log = JobLog(job_id, changes=changes, attempt=attempt, level=level)
+        return read_log(self._transport, log, follow=follow, tail=tail)
 
 
 class AsyncQueues(AsyncNoun):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Self
 
@@ -9,6 +10,7 @@ from mistudio import v1
 from mistudio.blocking.transport import Transport
 from mistudio.calls import jobs
 from mistudio.calls.call import Call
+from mistudio.job_log import JobLog, JobLogLine
 from mistudio.job_view import JobView
 from mistudio.pipelines import PipelineRun
 from mistudio.specs import Spec
@@ -35,6 +37,29 @@ class Job(JobView):
         for event in self._transport.watch(Watch(self.id, after_sequence, timeout)):
             self._absorb(event)
             yield event
+
+    def logs(
+        self,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        changes: bool = False,
+        attempt: int = 0,
+        level: str = "debug",
+    ) -> Iterator[JobLogLine]:
+        """Yields what the job has logged, whichever workers ran it.
+
+        Args:
+            follow: Go on live until the job ends; else this ends with what there is by now.
+            tail: Of the lines that have been, only so many; None yields all.
+            changes: Yield a line for each change of the job's state, too.
+            attempt: Only lines of this attempt; 0 yields those of all.
+            level: Only lines of this level of `LEVELS` or a more important one.
+
+        Raises what `watch` raises, and ValueError if there is no such level.
+        """
+        log = JobLog(self.id, changes=changes, attempt=attempt, level=level)
+        return read_log(self._transport, log, follow=follow, tail=tail)
 
     def result(self, timeout: float | None = None) -> list[str]:
         """Waits for the end and returns the ids of the artifacts.
@@ -65,6 +90,19 @@ class Job(JobView):
     def _apply(self, call: Call[v1.Job]) -> Self:
         self._job = self._transport.call(call)
         return self
+
+
+def read_log(transport: Transport, log: JobLog, *, follow: bool, tail: int | None) -> Iterator[JobLogLine]:
+    """Yields the lines of a log as `Job.logs` does."""
+
+    def read(*, follow: bool) -> Iterator[JobLogLine]:
+        for event in transport.watch(log.watch(follow=follow)):
+            yield from log.lines(event)
+
+    if tail is not None:
+        yield from deque(read(follow=False), maxlen=tail)
+    if tail is None or (follow and not log.over):
+        yield from read(follow=follow)
 
 
 def pipeline_run(transport: Transport, answer: v1.SubmitPipelineResponse) -> PipelineRun[Job]:

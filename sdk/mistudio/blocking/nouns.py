@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from mistudio import v1
-from mistudio.blocking.job import Job, pipeline_run
+from mistudio.blocking.job import Job, pipeline_run, read_log
 from mistudio.blocking.method import Blocking, Noun, Paged, as_is
 from mistudio.calls import artifacts, datasets, features, jobs, queues, training, workers
+from mistudio.job_log import JobLog, JobLogLine
 from mistudio.watching import Watch
 
 
@@ -26,6 +27,20 @@ class Jobs(Noun):
     def watch(self, job_id: str, after_sequence: int = 0, *, timeout: float | None = None) -> Iterator[v1.JobEvent]:
         """Yields a job's events, first those that have been and then live, until it ends; see `Job.watch`."""
         return self._transport.watch(Watch(job_id, after_sequence, timeout))
+
+    def logs(
+        self,
+        job_id: str,
+        *,
+        follow: bool = False,
+        tail: int | None = None,
+        changes: bool = False,
+        attempt: int = 0,
+        level: str = "debug",
+    ) -> Iterator[JobLogLine]:
+        """Yields what a job has logged, whichever workers ran it; see `Job.logs`."""
+        log = JobLog(job_id, changes=changes, attempt=attempt, level=level)
+        return read_log(self._transport, log, follow=follow, tail=tail)
 
 
 class Queues(Noun):

@@ -11,6 +11,7 @@ from mistudio.blocking.client import Client
 from mistudio.blocking.job import Job
 from mistudio.cli.command import MeshGroup
 from mistudio.cli.follow.watch import watch_to_end
+from mistudio.cli.job_logs import logs
 from mistudio.cli.render.jobs import render_job, render_jobs
 from mistudio.cli.session import Session
 from mistudio.cli.spec.options import JsonText, read_spec
@@ -24,6 +25,9 @@ _STATES = [state.lower() for state in JobState if state is not JobState.UNSPECIF
 @click.group(cls=MeshGroup)
 def jobs() -> None:
     """Lists, follows and controls jobs."""
+
+
+jobs.add_command(logs)
 
 
 @jobs.command("list")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from typing import Any
 
 from rich.text import Text
 
 from mistudio import v1
+from mistudio.job_log import JobLogLine
 
 _STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "red", "critical": "bold red"}
 _KNOWN = ("timestamp", "level", "event", "logger", "exception")
@@ -16,6 +18,24 @@ _KNOWN = ("timestamp", "level", "event", "logger", "exception")
 def render_log_line(line: v1.LogLine) -> Text:
     """Returns a line that a job logged."""
     return Text(line.message, style=_STYLES.get(line.level, ""))
+
+
+def render_job_line(line: JobLogLine) -> Text:
+    """Returns a line of a job's log: when, how important, which attempt, what; changes of state stand out."""
+    style = _STYLES.get(line.level, "") or ("bold" if line.state else "")
+    return Text.assemble(
+        (f"{local_time(line.time)} ", "dim"),
+        (f"{line.level:<8}", _STYLES.get(line.level, "")),
+        (f"{f'#{line.attempt} {line.worker}  ' if line.attempt else ''}", "dim"),
+        (line.message, style),
+    )
+
+
+def local_time(time: datetime) -> str:
+    """Returns the time of day here; with the date unless that is today."""
+    local = time.astimezone()
+    today = local.date() == datetime.now(local.tzinfo).date()
+    return local.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
 
 
 def render_record(text: str) -> Text:
