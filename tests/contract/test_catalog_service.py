@@ -17,7 +17,7 @@ from mistudio_curator.service import add_servicers
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.artifacts.notes import ArtifactNotes, edit_notes
 from mistudio_runtime.jobs import ServiceContext
-from mistudio_runtime.serving import MeshServer
+from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings
 
 
@@ -52,6 +52,13 @@ async def pages(catalog: v1.CatalogServiceStub, **fields: object) -> list[list[s
         token = answer.next_page_token
         if not token:
             return found
+
+
+async def test_a_kind_of_a_newer_contract_has_no_artifacts_here(
+    catalog: v1.CatalogServiceStub, store: ArtifactStore
+) -> None:
+    add(store, "dataset", 1)
+    assert not (await catalog.ListArtifacts(v1.ListArtifactsRequest(kinds=[77]))).artifacts
 
 
 async def test_newest_first_in_pages(catalog: v1.CatalogServiceStub, store: ArtifactStore) -> None:

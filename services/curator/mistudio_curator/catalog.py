@@ -63,8 +63,8 @@ class Catalog:
         return self._message(manifest, with_files=True), [*self._store.children(artifact_id)]
 
     def _after(self, query: ListQuery) -> Iterator[ArtifactManifest]:
-        kinds = {kind_name(kind) for kind in query.kinds}
-        found = [manifest for manifest in self._store.list() if not kinds or manifest.kind in kinds]
+        kinds = {kind_name(kind) for kind in query.kinds if kind in ArtifactKind.values()}  # a newer client knows more
+        found = [manifest for manifest in self._store.list() if not query.kinds or manifest.kind in kinds]
         found.sort(key=_position, reverse=True)
         start = Position.from_token(query.page_token) if query.page_token else None
         return (manifest for manifest in found if start is None or _position(manifest) < start)
