@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 import grpc
@@ -11,10 +12,12 @@ import grpc.aio
 from mistudio import v1
 from mistudio_gateway.jobs import Jobs
 from mistudio_gateway.submission import Submission
+from mistudio_gateway.validation.references import body_of
 from mistudio_runtime.artifacts import ArtifactStore
-from mistudio_runtime.errors import FailedPreconditionError
+from mistudio_runtime.errors import FailedPreconditionError, InvalidRequestError, Violation
 
 Context = grpc.aio.ServicerContext[Any, Any]
+_OF_SPEC = re.compile(r"job\.spec\.\w+\.(feature_notes\[0\]\.)?")
 Handlers = dict[str, "grpc.RpcMethodHandler[Any, Any]"]
 
 
@@ -85,4 +88,14 @@ class ChangeServicer:
         return v1.UpdateFeatureResponse(job=await self._submit(v1.JobSpec(update_metadata=change), request.request_id))
 
     async def _submit(self, spec: v1.JobSpec, request_id: str) -> v1.Job:
-        return self._jobs.diagnosed(await self._submission.submit(v1.JobRequest(spec=spec), request_id))
+        try:
+            job = await self._submission.submit(v1.JobRequest(spec=spec), request_id)
+        except InvalidRequestError as error:
+            await asyncio.to_thread(self._store.path, body_of(spec).artifact_id)  # or it is NotFoundError
+            raise _as_asked(error) from error
+        return self._jobs.diagnosed(job)
+
+
+def _as_asked(error: InvalidRequestError) -> InvalidRequestError:
+    """Names the bad fields as the request has them, not the job that it was to become."""
+    return InvalidRequestError([Violation(_OF_SPEC.sub("", bad.field), bad.description) for bad in error.violations])

@@ -38,6 +38,8 @@ class Submission:
     async def submit(self, request: v1.JobRequest, request_id: str = "", *, validate_only: bool = False) -> v1.Job:
         """Validates, records and enqueues one job; the same request_id answers with the same job.
 
+        A job that was only validated has no id.
+
         Raises InvalidRequestError, UnimplementedError, ConflictError, ExhaustedError, UnavailableError.
         """
         scope = self.scope()
@@ -48,7 +50,7 @@ class Submission:
             # A repeated call must not fail because the world has changed since the first.
             await asyncio.to_thread(validate_request, request, "job", scope)  # it looks at files
         scope.raise_if_any()
-        job = new_job(job_id, request, self._table, utc_now())
+        job = new_job("" if validate_only else job_id, request, self._table, utc_now())
         return job if validate_only else await self._record(job)
 
     async def submit_pipeline(self, steps: Sequence[v1.PipelineStep], request_id: str = "") -> tuple[str, list[v1.Job]]:

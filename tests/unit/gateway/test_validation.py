@@ -158,6 +158,11 @@ def test_latents_are_annotated_by_the_id_that_they_have_in_the_sae(scope: Scope)
     assert "no such feature" in refused(scope, update_metadata=note(64))["update_metadata.feature_notes[0].latent"]
 
 
+def test_only_a_features_artifact_is_annotated(scope: Scope) -> None:
+    spec = v1.UpdateMetadata(artifact_id="sae-given-0", feature_notes=[v1.FeatureNote(latent=0, label="x")])
+    assert "of kind sae" in refused(scope, update_metadata=spec)["update_metadata.artifact_id"]
+
+
 def test_everything_wrong_is_said_at_once(scope: Scope) -> None:
     found = refused(scope, train_sae=v1.TrainSae())
     assert {"train_sae.model", "train_sae.tokens", "train_sae.hook_points", "train_sae.saes"} <= set(found)
@@ -176,7 +181,7 @@ def test_the_envelope_is_checked(scope: Scope) -> None:
 
 
 def test_an_empty_spec_is_refused_and_an_unbuilt_kind_says_so(scope: Scope) -> None:
-    assert refused(scope) == {"job.spec": "set one job kind"}
+    assert "set one job kind: download_dataset, " in refused(scope)["job.spec"]
     with pytest.raises(UnimplementedError, match="archive_jobs"):
         refused(scope, archive_jobs=v1.ArchiveJobs())
 

@@ -51,7 +51,7 @@ def validate_spec(spec: v1.JobSpec, path: str, scope: Scope) -> bool:
     """
     kind = kind_of(spec)
     if not kind:
-        scope.refuse(path, "set one job kind")
+        scope.refuse(path, f"set one job kind: {', '.join(VALIDATORS)}")
         return False
     if kind not in VALIDATORS:
         raise UnimplementedError(f"jobs of kind {kind} are not built yet: no service of this version runs them")

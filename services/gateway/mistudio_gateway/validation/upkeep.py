@@ -23,13 +23,7 @@ def update_metadata(spec: v1.UpdateMetadata, path: str, scope: Scope) -> None:
     scope.require(len(spec.description) <= MAX_TEXT, f"{path}.description", f"is at most {MAX_TEXT} characters")
     check_labels(dict(spec.set_labels), f"{path}.set_labels", scope)
     if spec.feature_notes and scope.store.exists(spec.artifact_id):
-        d_sae = scope.store.get(spec.artifact_id).summary.get("d_sae")
-        for index, note in enumerate(spec.feature_notes):
-            known = isinstance(d_sae, int) and note.latent < d_sae
-            scope.require(known, f"{path}.feature_notes[{index}].latent", f"{spec.artifact_id} has no such feature")
-            scope.require(
-                len(note.label) <= MAX_NAME, f"{path}.feature_notes[{index}].label", f"is at most {MAX_NAME} characters"
-            )
+        _feature_notes(spec, path, scope)
 
 
 def delete_artifact(spec: v1.DeleteArtifact, path: str, scope: Scope) -> None:
@@ -61,6 +55,20 @@ def check_labels(labels: dict[str, str], path: str, scope: Scope) -> None:
     for key, value in labels.items():
         fits = 0 < len(key) <= MAX_LABEL and len(value) <= MAX_LABEL
         scope.require(fits, f"{path}[{key[:20]!r}]", f"key and value are at most {MAX_LABEL} characters")
+
+
+def _feature_notes(spec: v1.UpdateMetadata, path: str, scope: Scope) -> None:
+    manifest = scope.store.get(spec.artifact_id)
+    if manifest.kind != "features":
+        scope.refuse(f"{path}.artifact_id", f"{spec.artifact_id} is of kind {manifest.kind}; name one of kind features")
+        return
+    d_sae = manifest.summary.get("d_sae")
+    for index, note in enumerate(spec.feature_notes):
+        known = isinstance(d_sae, int) and note.latent < d_sae
+        scope.require(known, f"{path}.feature_notes[{index}].latent", f"{spec.artifact_id} has no such feature")
+        scope.require(
+            len(note.label) <= MAX_NAME, f"{path}.feature_notes[{index}].label", f"is at most {MAX_NAME} characters"
+        )
 
 
 def _exists(artifact_id: str, path: str, scope: Scope) -> None:
