@@ -157,7 +157,11 @@ def test_queues_and_routes(capsys: pytest.CaptureFixture[str]) -> None:
     assert run(["queues", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["queues"][0]["name"] == "training"
     assert run(["route", "train_sae"]) == 0
-    assert "train_sae goes to training" in capsys.readouterr().out
+    assert "train_sae without parameters" in capsys.readouterr().out
+    assert run(["route", "train_sae", "--params", '{"seed": 3}']) == 0
+    assert "train_sae with parameters" in capsys.readouterr().out
+    assert run(["route", "train_sae", "--seed", "3"]) == 0
+    assert "train_sae with parameters" in capsys.readouterr().out
 
 
 @pytest.mark.usefixtures("gateway")
