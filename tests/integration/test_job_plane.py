@@ -159,6 +159,16 @@ async def test_a_drained_worker_gives_its_job_to_another(mesh: Mesh) -> None:
     assert done.failed_attempts == 0
 
 
+async def test_a_resize_and_a_drain_are_answered_with_what_the_worker_then_is(mesh: Mesh) -> None:
+    process = await mesh.toy("toy@1")
+    workers = v1.WorkerServiceStub(mesh.channel)
+    resize = v1.ResizeWorkerRequest(worker="toy@1", queue="training", slots=3)
+    resized = (await workers.ResizeWorker(resize, timeout=10)).worker.worker.queues
+    assert {served.queue: served.slots for served in resized}["training"] == 3
+    assert (await workers.DrainWorker(v1.DrainWorkerRequest(worker="toy@1"), timeout=10)).worker.draining
+    assert process.wait(20) == 0
+
+
 async def test_broker_and_gateway_may_be_killed_while_a_job_runs(mesh: Mesh, nats_server: NatsServer) -> None:
     await mesh.toy()
     job = await mesh.submit(count_job(400))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Callable
 
 from nats.aio.client import Client
 from nats.js.errors import KeyNotFoundError
@@ -12,6 +14,8 @@ from mistudio import v1
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.live_bucket import Entry, LiveBucket
 from mistudio_runtime.errors import NotFoundError
+
+_LOOK_SECONDS = 0.05
 
 
 class WorkerRegistry:
@@ -61,6 +65,17 @@ class WorkerRegistry:
         if (status := self.find(name)) is None:
             raise NotFoundError(f"there is no worker {name!r}; `mistudio workers` shows who is attached")
         return status
+
+    async def settled(
+        self, before: v1.WorkerStatus, holds: Callable[[v1.WorkerStatus], bool], within_seconds: float
+    ) -> v1.WorkerStatus:
+        """Waits until a worker reports that something holds; returns it as it then stands, or after that time."""
+        for _ in range(round(within_seconds / _LOOK_SECONDS)):
+            status = self.find(before.worker.name)
+            if status is None or holds(status):
+                return status or before
+            await asyncio.sleep(_LOOK_SECONDS)
+        return before
 
     def serving(self, queue: str) -> list[v1.WorkerStatus]:
         """Returns the live workers that serve a queue and take new jobs."""

@@ -8,11 +8,13 @@ import grpc.aio
 
 from mistudio import v1
 from mistudio_gateway.commands import Commands
-from mistudio_gateway.worker_registry import WorkerRegistry, serves
+from mistudio_gateway.worker_registry import WorkerRegistry, serves, slots_of
 from mistudio_runtime.errors import InvalidRequestError, Violation
 
 Context = grpc.aio.ServicerContext[Any, Any]
 MAX_SLOTS = 1_024
+OBEYS_WITHIN_SECONDS = 3.0
+"""A worker that has not said by then that it obeyed is shown as it was."""
 
 
 class WorkerServicer(v1.WorkerServiceServicer):
@@ -31,7 +33,8 @@ class WorkerServicer(v1.WorkerServiceServicer):
         """Asks a worker to drain."""
         status = self._registry.get(request.worker)
         await self._commands.send(request.worker, v1.AttachResponse(drain=v1.Drain()))
-        return v1.DrainWorkerResponse(worker=status)
+        after = await self._registry.settled(status, lambda now: now.draining, OBEYS_WITHIN_SECONDS)
+        return v1.DrainWorkerResponse(worker=after)
 
     async def ResizeWorker(self, request: v1.ResizeWorkerRequest, context: Context) -> v1.ResizeWorkerResponse:
         """Asks a worker to change its slots."""
@@ -39,7 +42,10 @@ class WorkerServicer(v1.WorkerServiceServicer):
         _check_resize(request, status)
         resize = v1.Resize(queue=request.queue, slots=request.slots)
         await self._commands.send(request.worker, v1.AttachResponse(resize=resize))
-        return v1.ResizeWorkerResponse(worker=status)
+        after = await self._registry.settled(
+            status, lambda now: slots_of(now, request.queue) == request.slots, OBEYS_WITHIN_SECONDS
+        )
+        return v1.ResizeWorkerResponse(worker=after)
 
 
 def _check_resize(request: v1.ResizeWorkerRequest, status: v1.WorkerStatus) -> None:

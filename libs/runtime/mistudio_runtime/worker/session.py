@@ -108,6 +108,11 @@ class WorkerSession:
                 self.attached.clear()
             await asyncio.sleep(retry * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
 
+    def beat(self) -> None:
+        """Tells at once how the worker is, in place of at the next heartbeat."""
+        if self.attached.is_set():
+            self._outbox.put_nowait(v1.AttachRequest(heartbeat=self._heartbeat()))
+
     async def say_goodbye(self, timeout: float) -> None:  # noqa: ASYNC109 - the last chance, not a limit of a task
         """Tells that the worker ends, if somebody listens."""
         if self.attached.is_set():

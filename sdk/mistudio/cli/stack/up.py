@@ -13,6 +13,7 @@ from mistudio.cli.session import Session
 from mistudio.cli.stack import supervisor
 from mistudio.cli.stack.state import StackState, running_stack
 
+_DEFAULT_PROFILE = "minimal"
 _START_SECONDS = 120.0
 _ATTACH_SECONDS = 30.0
 
@@ -21,20 +22,19 @@ _ATTACH_SECONDS = 30.0
 @click.option(
     "--profile",
     metavar="minimal|full|datasets|training",
-    default="minimal",
-    show_default=True,
-    help="What to start: a profile of the queue table.",
+    help=f"What to start: a profile of the queue table.  [default: {_DEFAULT_PROFILE}]",
 )
 @click.option("--scale", multiple=True, metavar="SERVICE=N", help="So many processes of a service. Repeatable.")
 @click.option("--detach", is_flag=True, help="Start it in the background and return when the gateway answers.")
 @click.pass_obj
-def up(session: Session, profile: str, scale: tuple[str, ...], detach: bool) -> int | None:  # noqa: FBT001 - click
+def up(session: Session, profile: str | None, scale: tuple[str, ...], detach: bool) -> int | None:  # noqa: FBT001 - click
     """Starts the mesh on this machine.
 
     minimal is one process for all queues, full is one worker for each workload, datasets and training are parts of it.
     """
     if (state := running_stack()) is not None:
         return _already(session, state, profile)
+    profile = profile or _DEFAULT_PROFILE
     arguments = supervisor.command(profile, scale)
     if not detach:
         sys.stdout.flush()
@@ -48,11 +48,11 @@ def up(session: Session, profile: str, scale: tuple[str, ...], detach: bool) -> 
     return None
 
 
-def _already(session: Session, state: StackState, profile: str) -> int:
+def _already(session: Session, state: StackState, wanted: str | None) -> int:
     processes = ", ".join(process.name for process in state.processes)
     which = f"profile {state.profile}), gateway {state.gateway}, pid {state.pid}"
     session.show(state.document, lambda: f"the mesh runs already ({which}: {processes}")
-    if state.profile == profile:
+    if wanted in (None, state.profile):
         return Exit.OK
-    session.say(f"for profile {profile} stop it first: mistudio down")
+    session.say(f"for profile {wanted} stop it first: mistudio down")
     return Exit.PRECONDITION
