@@ -6,10 +6,16 @@ does is named in the first hook point.
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
+import threading
 import time
+import warnings
+from pathlib import Path
+
+import structlog
 
 from mistudio import v1
 from mistudio_runtime.jobs import Handler, JobContext, PermanentFailure, Service, TransientFailure
@@ -24,7 +30,10 @@ STEP_SECONDS = 0.02
 
 
 def train(spec: v1.TrainSae, context: JobContext) -> list[str]:
-    """Obeys the first hook point: "count", "stubborn", "die_once", "permanent", "transient_once", "greedy", "crash"."""
+    """Obeys the first hook point.
+
+    It is "count", "stubborn", "die_once", "permanent", "transient_once", "greedy", "crash" or "noisy".
+    """
     what = spec.hook_points[0]
     if what == "permanent":
         raise PermanentFailure("the toy never works; change the hook point", reason="TOY")
@@ -37,6 +46,8 @@ def train(spec: v1.TrainSae, context: JobContext) -> list[str]:
     if what == "greedy":
         hoard = bytearray(600_000_000)
         hoard[::4096] = b"x" * len(hoard[::4096])
+    if what == "noisy":
+        make_noise()
     _count(spec, context, stubborn=what == "stubborn")
     with context.draft("sae", parents=[], parameters={}) as draft:
         (draft.path / "result.txt").write_text(f"attempt {context.attempt}")
@@ -51,15 +62,39 @@ def _count(spec: v1.TrainSae, context: JobContext, *, stubborn: bool) -> None:
     context.stages({"count": 1})
     for done in range(start, spec.total_tokens):
         if not stubborn:
-            cursor.write_text(str(done))
+            _replace(cursor, str(done))
             context.raise_if_stopped()
         context.progress("count", done, spec.total_tokens, "steps")
         context.metric("number", float(done), step=done)
         time.sleep(STEP_SECONDS)
 
 
+def _replace(file: Path, text: str) -> None:
+    """Writes a file in one step: whoever kills this process leaves the old text or the new one."""
+    fresh = file.with_suffix(".new")
+    fresh.write_text(text)
+    fresh.replace(file)
+
+
+def make_noise() -> None:
+    """Logs in every way that a library may, with a secret, and far too much."""
+    logging.getLogger("transformers.modeling").warning("weights are\nnot used: %s", ["lm_head"])
+    logging.getLogger("transformers.modeling").info("a detail")
+    warnings.warn("an old way", UserWarning, stacklevel=1)
+    structlog.get_logger("science").warning("loss diverges", step=3, url="s3://key:hunter2222@bucket")
+    thread = threading.Thread(target=lambda: 1 / 0, name="loader")
+    thread.start()
+    thread.join()
+    for number in range(1_000):
+        logging.getLogger("datasets").warning("the same")
+        logging.getLogger("datasets").error("row %d is bad", number)
+
+
 def collect(spec: v1.CollectGarbage, context: JobContext) -> list[str]:
-    """Does nothing, quickly."""
+    """Does nothing, quickly; a dry run does it badly."""
+    if spec.dry_run:
+        logging.getLogger("fsspec").warning("a file is gone")
+        raise KeyError("a secret text")
     context.progress("collect", 1, 1, "files")
     return []
 

@@ -27,6 +27,11 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+def _stand(job: v1.Job) -> tuple[v1.JobState.ValueType, int, int]:
+    # A lost attempt and the next one may be one change, which leaves the state as it was.
+    return job.state, job.enqueue_count, len(job.attempts)
+
+
 class Ledger:
     """What is true of every job. Only gateways write it, and only through `create` and `change`."""
 
@@ -71,13 +76,13 @@ class Ledger:
     async def change(self, job_id: str, change: Callable[[v1.Job], T]) -> tuple[v1.Job, T]:
         """Applies `change` to a job and stores the result, again from the start if somebody else was faster.
 
-        An unchanged record is not written. A change of state is an event. Raises what `change` raises (an illegal
-        transition as FailedPreconditionError), NotFoundError, UnavailableError.
+        An unchanged record is not written. A change of state or a new attempt is an event. Raises what `change` raises
+        (an illegal transition as FailedPreconditionError), NotFoundError, UnavailableError.
         """
         while True:
             job, revision = await self._read(job_id)
             before = job.SerializeToString(deterministic=True)
-            state = (job.state, job.enqueue_count)
+            state = _stand(job)
             try:
                 result = change(job)
             except IllegalTransitionError as error:
@@ -90,7 +95,7 @@ class Ledger:
                 except KeyWrongLastSequenceError:
                     continue
             self._live.put(job_id, job, stored)
-            if (job.state, job.enqueue_count) != state:
+            if _stand(job) != state:
                 await self._events.append_state(job, stored, utc_now())
             return job, result
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -19,12 +19,17 @@ CHATTY = ("asyncio", "filelock", "fsspec", "grpc", "httpcore", "httpx", "nats", 
 """Libraries whose routine messages help nobody, and some of which log whole URLs."""
 
 
-def configure_logging(settings: Settings, service: str) -> None:
+ADOPTED = ("datasets", "huggingface_hub", "torch", "transformers")
+"""Libraries that write to stderr by handlers of their own, which would be lines without time, level or job."""
+
+
+def configure_logging(settings: Settings, service: str, **fields: Any) -> None:
     """Routes structlog and the standard library's logging to stdout, with service name, pid and UTC time in each line.
 
-    May be called again: the latest settings hold. Secrets are redacted (see `Redactor`).
+    `fields` are in each line, too. May be called again: the latest settings hold. Secrets are redacted (see
+    `Redactor`).
     """
-    shared = _shared_processors(service)
+    shared = _shared_processors({"service": service, **fields})
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -40,6 +45,10 @@ def configure_logging(settings: Settings, service: str) -> None:
     level = getattr(logging, settings.log_level.upper())
     logging.basicConfig(handlers=[handler], level=level, force=True)
     logging.captureWarnings(capture=True)
+    for name in ADOPTED:
+        library = logging.getLogger(name)
+        library.handlers.clear()
+        library.propagate = True
     for name in CHATTY:
         logging.getLogger(name).setLevel(max(level, logging.WARNING) if level > logging.DEBUG else logging.DEBUG)
 
@@ -49,9 +58,15 @@ def get_logger(name: str) -> structlog.stdlib.BoundLogger:
     return structlog.stdlib.get_logger(name)
 
 
-def _shared_processors(service: str) -> list[Processor]:
+def redactor(settings: Settings) -> Redactor:
+    """Returns what keeps this process's secrets out of texts."""
+    return Redactor([settings.token.get_secret_value(), urlsplit(settings.nats_url).password or ""])
+
+
+def _shared_processors(fields: Mapping[str, Any]) -> list[Processor]:
     def bind(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        event.setdefault("service", service)
+        for name, value in fields.items():
+            event.setdefault(name, value)
         event.setdefault("pid", os.getpid())
         return event
 
@@ -71,7 +86,7 @@ def _rendering(settings: Settings) -> list[Processor]:
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stdout.isatty())
     return [
         structlog.stdlib.ProcessorFormatter.remove_processors_meta,
-        Redactor([settings.token.get_secret_value(), urlsplit(settings.nats_url).password or ""]),
+        redactor(settings),
         _pretty() if pretty else structlog.processors.JSONRenderer(ensure_ascii=False),
     ]
 

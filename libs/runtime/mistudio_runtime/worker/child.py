@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import signal
 import threading
 from multiprocessing.connection import Connection
+
+import structlog
 
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
@@ -13,7 +16,10 @@ from mistudio_runtime.jobs import Handler, JobContext, Stop
 from mistudio_runtime.settings import Settings
 from mistudio_runtime.telemetry.logging import configure_logging
 from mistudio_runtime.worker.coalesce import CoalescedReports
+from mistudio_runtime.worker.library_lines import library_lines
 from mistudio_runtime.worker.outcome import run_handler
+
+log = structlog.get_logger(__name__)
 
 ORPHANED = 70
 """Exit code of a child whose worker has died."""
@@ -22,8 +28,10 @@ ORPHANED = 70
 def main(connection: Connection, handler: Handler, job: bytes, attempt: int, settings: Settings) -> None:
     """Runs the job. Up go serialized AttachRequests (reports, then one end); down come the values of Stop."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the worker's business
-    configure_logging(settings, handler.kind)
     record = v1.Job.FromString(job)
+    configure_logging(settings, handler.kind, job=record.id, attempt=attempt)
+    faulthandler.enable()  # a crash in native code tells where, in the worker's log
+    threading.excepthook = _log_broken_thread
     up = _Upstream(connection)
     context = JobContext(
         job_id=record.id,
@@ -33,8 +41,15 @@ def main(connection: Connection, handler: Handler, job: bytes, attempt: int, set
         emit=CoalescedReports(up.report),
     )
     threading.Thread(target=_obey, args=(connection, context), daemon=True).start()
-    up.end(run_handler(handler, record.spec, context))
+    with library_lines(context, whole_process=True):
+        end = run_handler(handler, record.spec, context)
+    up.end(end)
     connection.close()
+
+
+def _log_broken_thread(broken: threading.ExceptHookArgs) -> None:
+    name = broken.thread.name if broken.thread else "unknown"
+    log.error("a thread of the job broke", thread=name, exc_info=broken.exc_value)
 
 
 class _Upstream:

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from concurrent.futures import Executor
 
+import structlog
+
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.jobs import Handler, JobContext, Stop
 from mistudio_runtime.settings import Settings
 from mistudio_runtime.worker.coalesce import CoalescedReports
+from mistudio_runtime.worker.library_lines import library_lines
 from mistudio_runtime.worker.outcome import run_handler
 
 Report = Callable[[v1.AttemptReport], Awaitable[None]]
@@ -37,7 +40,7 @@ class InlineRun:
     async def run(self, report: Report) -> v1.AttemptEnd:
         """Runs the job to its end."""
         passing_on = asyncio.create_task(self._pass_on(report))
-        end = await self._loop.run_in_executor(self._threads, run_handler, self._handler, self._job.spec, self._context)
+        end = await self._loop.run_in_executor(self._threads, self._run)
         self._reports.put_nowait(None)
         await passing_on
         return end
@@ -49,6 +52,11 @@ class InlineRun:
     def kill(self) -> None:
         """Asks the job to stop."""
         self._context.request_stop(Stop.CANCEL)
+
+    def _run(self) -> v1.AttemptEnd:
+        bound = structlog.contextvars.bound_contextvars(job=self._context.job_id, attempt=self._context.attempt)
+        with bound, library_lines(self._context, whole_process=False):
+            return run_handler(self._handler, self._job.spec, self._context)
 
     def _emit(self, report: v1.AttemptReport) -> None:
         self._loop.call_soon_threadsafe(self._reports.put_nowait, report)

@@ -36,14 +36,18 @@ def run_handler(handler: Handler, spec: v1.JobSpec, context: JobContext) -> v1.A
             end.outcome = STOPPED[stop]  # what breaks while it stops is no failure of the job
         else:
             end.outcome = v1.ATTEMPT_OUTCOME_FAILED
-            end.failure.CopyFrom(failure_of(error))
+            end.failure.CopyFrom(_foreseen(error) or _unforeseen(error, context))
     return end
 
 
-def failure_of(error: Exception) -> v1.Failure:
-    """Returns what the user is told of an exception; the text of an unforeseen one goes to the log alone."""
+def failure_of(error: JobFailure) -> v1.Failure:
+    """Returns what the user is told of a failure that the job declared."""
+    return _failure(error.reason, error.message, permanent=isinstance(error, PermanentFailure))
+
+
+def _foreseen(error: Exception) -> v1.Failure | None:
     if isinstance(error, JobFailure):
-        return _failure(error.reason, error.message, permanent=isinstance(error, PermanentFailure))
+        return failure_of(error)
     if isinstance(error, MeshError):
         return _failure(error.reason, error.message, permanent=not isinstance(error, UnavailableError))
     if reason := getattr(error, "failure_reason", None):
@@ -52,9 +56,15 @@ def failure_of(error: Exception) -> v1.Failure:
         return _failure("OUT_OF_MEMORY", "the machine has no memory left for this job", permanent=False)
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         return _failure("DISK_FULL", "the disk of the worker is full: free space, then retry", permanent=False)
-    log.error("job failed unexpectedly", exc_info=error)
-    name = type(error).__name__
-    return _failure("UNEXPECTED", f"an unexpected error ({name}); the worker's log has the details", permanent=False)
+    return None
+
+
+def _unforeseen(error: Exception, context: JobContext) -> v1.Failure:
+    # Its text may hold anything, so that goes to the log alone; the user is told where that is.
+    log.error("job failed unexpectedly", job=context.job_id, attempt=context.attempt, exc_info=error)
+    where = f"mistudio logs --job {context.job_id} (on {context.settings.host})"
+    message = f"an unexpected error ({type(error).__name__}); its traceback is in the worker's log: {where}"
+    return _failure("UNEXPECTED", message, permanent=False)
 
 
 def _failure(reason: str, message: str, *, permanent: bool) -> v1.Failure:
