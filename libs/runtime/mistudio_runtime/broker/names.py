@@ -21,6 +21,15 @@ WORKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(@[A-Za-z0-9_-]{1,128})?")
 """A worker's name is a key of its bucket and a token of a subject."""
 
 
+PROBE = "doctor"
+"""A key and a token of subjects that no job, queue or worker has: checks may ask about it."""
+
+
+def bucket_stream(bucket: str) -> str:
+    """Returns the stream under a bucket."""
+    return f"KV_{bucket}"
+
+
 def job_subject(queue: str, priority: int, job_id: str) -> str:
     """Returns the subject of a job's message. The job's id in it lets one message be found, counted and purged."""
     return f"mistudio.jobs.{queue}.{priority}.{job_id}"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from nats.js import JetStreamContext
 from nats.js.api import (
     AckPolicy,
@@ -31,27 +33,59 @@ _DAY = 86_400.0
 
 async def provision(js: JetStreamContext, table: QueueTable, settings: Settings) -> None:
     """Makes everything that the table needs, and brings what exists to the current configuration."""
-    for config in (_jobs_stream(settings), _events_stream(settings)):
-        await _ensure_stream(js, config)
-    for queue in table.queues:
-        for priority in PRIORITIES:
-            await js.add_consumer(names.JOBS_STREAM, _consumer(queue.name, priority, settings))
+    for stream in streams(settings):
+        await _ensure_stream(js, stream)
+    for consumer in consumers(table, settings):
+        await js.add_consumer(names.JOBS_STREAM, consumer)
     await ledger_bucket(js, settings)
     await workers_bucket(js, settings)
 
 
 async def ledger_bucket(js: JetStreamContext, settings: Settings) -> KeyValue:
     """Opens, or makes, the bucket with one record a job."""
-    return await _ensure_bucket(
-        js, KeyValueConfig(bucket=names.LEDGER_BUCKET, history=1, replicas=settings.nats_replicas)
-    )
+    return await _ensure_bucket(js, _ledger(settings))
 
 
 async def workers_bucket(js: JetStreamContext, settings: Settings) -> KeyValue:
     """Opens, or makes, the bucket with one record a live worker; a record disappears with its worker."""
+    return await _ensure_bucket(js, _workers(settings))
+
+
+def streams(settings: Settings) -> list[StreamConfig]:
+    """Returns the streams as a gateway with these settings makes them."""
+    return [_jobs_stream(settings), _events_stream(settings)]
+
+
+def buckets(settings: Settings) -> list[StreamConfig]:
+    """Returns what a gateway with these settings makes of the streams under the buckets; the rest is the client's."""
+    return [_under(bucket) for bucket in (_ledger(settings), _workers(settings))]
+
+
+def consumers(table: QueueTable, settings: Settings) -> list[ConsumerConfig]:
+    """Returns the consumers of the stream JOBS as a gateway with these settings makes them."""
+    return [_consumer(queue.name, priority, settings) for queue in table.queues for priority in PRIORITIES]
+
+
+def _ledger(settings: Settings) -> KeyValueConfig:
+    return KeyValueConfig(bucket=names.LEDGER_BUCKET, history=1, replicas=settings.nats_replicas)
+
+
+def _workers(settings: Settings) -> KeyValueConfig:
     ttl = settings.ack_wait_seconds * LEASE_FACTOR
-    return await _ensure_bucket(
-        js, KeyValueConfig(bucket=names.WORKERS_BUCKET, history=1, ttl=ttl, replicas=settings.nats_replicas)
+    return KeyValueConfig(bucket=names.WORKERS_BUCKET, history=1, ttl=ttl, replicas=settings.nats_replicas)
+
+
+def _under(bucket: KeyValueConfig) -> StreamConfig:
+    ttl = bucket.ttl or 0.0
+    return StreamConfig(
+        name=names.bucket_stream(bucket.bucket),
+        discard=DiscardPolicy.NEW,
+        deny_delete=True,
+        allow_rollup_hdrs=True,
+        max_age=ttl,
+        duplicate_window=min(ttl or DUPLICATE_WINDOW_SECONDS, DUPLICATE_WINDOW_SECONDS),
+        max_msgs_per_subject=bucket.history,
+        num_replicas=bucket.replicas,
     )
 
 
@@ -103,6 +137,13 @@ async def _ensure_stream(js: JetStreamContext, config: StreamConfig) -> None:
 
 async def _ensure_bucket(js: JetStreamContext, config: KeyValueConfig) -> KeyValue:
     try:
-        return await js.key_value(config.bucket)
+        found = await js.key_value(config.bucket)
     except NotFoundError:
         return await js.create_key_value(config)
+    wanted = _under(config)
+    may_change = ("max_age", "duplicate_window", "num_replicas")
+    current: dict[str, Any] = {name: getattr(wanted, name) for name in may_change}
+    there = (await js.stream_info(names.bucket_stream(config.bucket))).config
+    if any(getattr(there, name) != value for name, value in current.items()):
+        await js.update_stream(there.evolve(**current))
+    return found
