@@ -19,6 +19,8 @@ from mistudio_gateway.forwarding import FORWARDED, Backends, ForwardingHandler, 
 from mistudio_gateway.job_servicer import JobServicer
 from mistudio_gateway.jobs import Jobs
 from mistudio_gateway.ledger import Ledger
+from mistudio_gateway.mesh_check import MeshCheck
+from mistudio_gateway.mesh_servicer import MeshServicer
 from mistudio_gateway.queue_servicer import QueueServicer
 from mistudio_gateway.queues_view import QueuesView
 from mistudio_gateway.reconciler import Reconciler
@@ -30,13 +32,14 @@ from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_gateway.worker_servicer import WorkerServicer
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.broker.connection import connect
+from mistudio_runtime.broker.inspection import BrokerInspection
 from mistudio_runtime.broker.provision import LEASE_FACTOR, ledger_bucket, provision, workers_bucket
 from mistudio_runtime.queues import QueueTable, load_queues
 from mistudio_runtime.serving import MeshServer
 from mistudio_runtime.settings import Settings
 
 STOP_SECONDS = 2.0
-_OWN = ("JobService", "QueueService", "WorkerService", "WorkerSessionService")
+_OWN = ("JobService", "MeshService", "QueueService", "WorkerService", "WorkerSessionService")
 
 
 @dataclass
@@ -62,9 +65,18 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
         stack.push_async_callback(client.close)
         await provision(client.jetstream(), table, settings)
         plane = await _start_plane(client, settings, stack)
+        check = MeshCheck(
+            BrokerInspection(client, nats_url),
+            settings,
+            table,
+            ledger=plane.ledger,
+            registry=plane.registry,
+            sessions=plane.sessions,
+        )
         backends = Backends(plane.registry)
         stack.push_async_callback(backends.close)
         server = MeshServer()
+        v1.add_MeshServiceServicer_to_server(MeshServicer(check), server.grpc)
         names = _add_services(server, plane, backends, settings, table)
         await server.start(settings.listen, names)
         stack.push_async_callback(server.stop, STOP_SECONDS)

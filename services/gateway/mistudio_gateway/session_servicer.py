@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -50,7 +50,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
     ) -> AsyncIterator[v1.AttachResponse]:
         """Serves one worker until it goes away."""
         status = await self._register(request_iterator)
-        session = self._sessions.open(status.worker.name)
+        session = self._sessions.open(status)
         log.info("worker attached", worker=session.worker)
         session.send(self._registered())
         reader = asyncio.create_task(self._read(request_iterator, session, status))
@@ -96,6 +96,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         tasks = OrderedTasks(MAX_UNDER_WAY)
         try:
             async for request in requests:
+                _hear(request, session)
                 # One job's messages keep their order; those of other jobs do not wait for its writes to be synced.
                 await tasks.add(_key(request), partial(self._handle, request, session, status))
         finally:
@@ -130,6 +131,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         del status.running[:]
         status.running.extend(beat.running)
         status.rss_bytes, status.draining = beat.rss_bytes, beat.draining
+        status.host_status.CopyFrom(beat.host_status)
         if beat.queues:
             del status.worker.queues[:]
             status.worker.queues.extend(beat.queues)
@@ -137,6 +139,15 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         for running in beat.running:
             if command := self._attempts.orders(running):
                 session.send(v1.AttachResponse(command=command))
+
+
+def _hear(request: v1.AttachRequest, session: Session) -> None:
+    """Notes, before the message waits for anything, when it came and how far the worker's clock is ahead."""
+    session.status.last_seen_time.GetCurrentTime()
+    if request.WhichOneof("message") == "heartbeat" and request.heartbeat.HasField("host_status"):
+        host = request.heartbeat.host_status
+        offset = host.time.ToDatetime(UTC) - datetime.now(UTC)
+        host.clock_offset.FromTimedelta(session.clock.observe(offset))
 
 
 def _process(worker: v1.Worker) -> tuple[str, int, str]:

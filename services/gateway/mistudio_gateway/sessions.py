@@ -7,6 +7,7 @@ import asyncio
 import structlog
 
 from mistudio import v1
+from mistudio_gateway.clock_offset import ClockOffset
 
 log = structlog.get_logger(__name__)
 
@@ -16,9 +17,11 @@ OUTBOX_SIZE = 10_000
 class Session:
     """One worker's stream, seen from the gateway."""
 
-    def __init__(self, worker: str) -> None:
-        """Takes the worker's name."""
-        self.worker = worker
+    def __init__(self, status: v1.WorkerStatus) -> None:
+        """Takes the worker's status, which its heartbeats change."""
+        self.worker = status.worker.name
+        self.status = status
+        self.clock = ClockOffset()
         self.outbox: asyncio.Queue[v1.AttachResponse] = asyncio.Queue(OUTBOX_SIZE)
 
     def send(self, message: v1.AttachResponse) -> None:
@@ -36,10 +39,14 @@ class Sessions:
         """Begins empty."""
         self._sessions: dict[str, Session] = {}
 
-    def open(self, worker: str) -> Session:
+    def open(self, status: v1.WorkerStatus) -> Session:
         """Begins a worker's session; an older one of the same name is forgotten."""
-        session = self._sessions[worker] = Session(worker)
+        session = self._sessions[status.worker.name] = Session(status)
         return session
+
+    def attached(self) -> list[v1.WorkerStatus]:
+        """Returns the workers that are attached here, as they last told."""
+        return [session.status for session in self._sessions.values()]
 
     def close(self, session: Session) -> None:
         """Ends a session, unless a newer one has taken its place."""

@@ -1,0 +1,65 @@
+"""What is known of a broker."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+_PORT = 4222
+
+
+@dataclass
+class StreamFacts:
+    """One stream."""
+
+    name: str
+    missing: bool = False
+    differences: list[str] = field(default_factory=list)
+    """What is configured otherwise than wanted, each as "max_age is 15, not 30"."""
+    refusal: str = ""
+    """Why it stores nothing more, e.g. "no space left on device"; empty if it does, or was not asked."""
+
+
+@dataclass
+class BrokerFacts:
+    """One broker, as a client of it sees it."""
+
+    address: str
+    """Host and port, without credentials."""
+    connected: bool = False
+    round_trip: float | None = None
+    """Seconds; None if it does not answer."""
+    version: tuple[int, int, int] = (0, 0, 0)
+    jetstream: bool = False
+    used_bytes: int = 0
+    """That its streams take of the disk."""
+    limit_bytes: int = 0
+    """That they may take; 0 if the broker says of none."""
+    clock_offset: float | None = None
+    """Seconds that its clock is ahead of ours."""
+    streams: list[StreamFacts] = field(default_factory=list)
+    consumers: StreamFacts | None = None
+    """All consumers of JOBS taken together; None if they were not looked at."""
+    messages: dict[str, int] = field(default_factory=dict)
+    """Messages that each consumer has not seen acknowledged, by its name."""
+
+    @property
+    def answers(self) -> bool:
+        """Whether it can be asked anything."""
+        return self.connected and self.round_trip is not None
+
+    @property
+    def usable(self) -> bool:
+        """Whether it has streams that can be asked about."""
+        return self.answers and self.jetstream
+
+    @property
+    def refusing(self) -> list[StreamFacts]:
+        """The streams that store nothing more."""
+        return [stream for stream in self.streams if stream.refusal]
+
+
+def address_of(url: str) -> str:
+    """Returns "host:port" of a broker's URL, or of several with commas; credentials are left out."""
+    places = [urlsplit(one if "://" in one else f"nats://{one}") for one in url.split(",")]
+    return ",".join(f"{place.hostname or 'localhost'}:{place.port or _PORT}" for place in places)

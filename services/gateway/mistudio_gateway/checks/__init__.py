@@ -1,0 +1,1 @@
+"""What is looked at to say how the mesh is. Pure: each check judges facts that were gathered before."""
