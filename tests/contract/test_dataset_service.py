@@ -18,7 +18,7 @@ from mistudio import v1
 from mistudio_ingest.service import add_servicers
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.jobs import ServiceContext
-from mistudio_runtime.serving import MeshServer
+from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings
 
 LONG = "x" * 5000

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 import grpc.aio
 
 from mistudio_runtime.jobs import Service, ServiceContext
-from mistudio_runtime.serving import MeshServer
+from mistudio_runtime.serving.server import MeshServer
 from support.workshop import Workshop
 
 

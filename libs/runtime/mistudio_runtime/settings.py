@@ -18,6 +18,8 @@ DEVICE = re.compile(r"^(cpu|cuda(:[0-9]{1,3})?)?$")
 WORKER_STOP_MARGIN_SECONDS = 12.0
 """Beyond the jobs' own grace: for a worker to kill what does not obey, to report, and to leave."""
 
+_EVERYWHERE = ("", "0.0.0.0", "[::]")  # noqa: S104 - recognized, not bound
+
 
 class SettingsError(Exception):
     """The configuration is wrong; the message lists everything that is."""
@@ -51,9 +53,12 @@ class Settings(BaseSettings):
     worker_listen: str = "127.0.0.1:0"
     """Where a worker's own gRPC server listens; port 0 takes a free one."""
     worker_host: str = ""
-    """The host name under which the gateway reaches this worker; empty takes the one it listens on."""
+    """The host name under which the gateway reaches this worker; empty takes the one it listens on, or this machine's
+    if it listens everywhere."""
     token: SecretStr = SecretStr("")
     """Shared secret between gateway and workers; empty asks for none."""
+    token_file: AbsolutePath | None = None
+    """A file that holds the token; a gateway makes it if it is missing. The token itself wins."""
     queues_file: Path | None = None
     """A queue table in place of the shipped one."""
     allowed_roots: list[AbsolutePath] = Field(default_factory=lambda: [Path.cwd()])
@@ -105,6 +110,12 @@ class Settings(BaseSettings):
     def scratch(self) -> Path:
         """Where jobs keep what outlives an attempt."""
         return self.home / "scratch"
+
+    @property
+    def reachable_worker_host(self) -> str:
+        """Under which host name the gateway reaches a worker with these settings."""
+        listens_on = self.worker_listen.rpartition(":")[0]
+        return self.worker_host or (self.host if listens_on in _EVERYWHERE else listens_on)
 
     @property
     def host(self) -> str:

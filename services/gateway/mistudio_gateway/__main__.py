@@ -14,6 +14,7 @@ from mistudio_runtime.service_manager import announce_ready
 from mistudio_runtime.serving.server import PortTakenError
 from mistudio_runtime.settings import Settings, SettingsError
 from mistudio_runtime.telemetry.logging import configure_logging, get_logger
+from mistudio_runtime.token_file import with_gateway_token
 
 USAGE_ERROR = 2
 
@@ -31,7 +32,7 @@ async def serve(settings: Settings, stop: asyncio.Event) -> None:
 def main() -> None:
     """Runs the gateway; ends with 2 if it is configured wrongly."""
     try:
-        settings = Settings.load()
+        settings = with_gateway_token(Settings.load())
         configure_logging(settings, "gateway")
         run_until_signalled(lambda stop: serve(settings, stop))
     except (SettingsError, QueueTableError, PortTakenError, BrokerError) as error:

@@ -35,7 +35,7 @@ from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.broker.inspection import BrokerInspection
 from mistudio_runtime.broker.provision import LEASE_FACTOR, ledger_bucket, provision, workers_bucket
 from mistudio_runtime.queues import QueueTable, load_queues
-from mistudio_runtime.serving import MeshServer
+from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings
 
 STOP_SECONDS = 2.0

@@ -1,5 +1,4 @@
-"""A gRPC server as every process of the mesh has it: health, reflection, one translation of errors."""
+"""A gRPC server as every process of the mesh has it: health, reflection, one translation of errors.
 
-from mistudio_runtime.serving.server import MeshServer
-
-__all__ = ["MeshServer"]
+Nothing is imported here: a health probe, which runs every few seconds, must not load the server.
+"""

@@ -15,6 +15,7 @@ from mistudio_runtime.queues import QueueTableError, load_queues
 from mistudio_runtime.settings import Settings, SettingsError
 from mistudio_runtime.stack.record import discover_token
 from mistudio_runtime.telemetry.logging import configure_logging
+from mistudio_runtime.token_file import with_worker_token
 from mistudio_runtime.worker.options import parse_options
 from mistudio_runtime.worker.services import ServiceError, load_services
 from mistudio_runtime.worker.session import SessionRefusedError
@@ -45,7 +46,8 @@ def run_worker(services: Sequence[str], argv: Sequence[str] | None = None) -> No
 
 
 def _with_token(settings: Settings) -> Settings:
-    """Lets a worker that is started by hand join the stack that runs in its home."""
+    """Takes the token from its file, or from the stack that runs in this home, which a worker by hand then joins."""
+    settings = with_worker_token(settings)
     if settings.token.get_secret_value() or not (token := discover_token(settings.home)):
         return settings
     return settings.model_copy(update={"token": SecretStr(token)})

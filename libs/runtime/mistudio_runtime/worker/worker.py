@@ -20,7 +20,7 @@ from mistudio_runtime.host.status import HostSampler
 from mistudio_runtime.jobs import Service, ServiceContext, Stop
 from mistudio_runtime.jobs.failures import PermanentFailure
 from mistudio_runtime.queues import QueueTable
-from mistudio_runtime.serving import MeshServer
+from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings
 from mistudio_runtime.version import version
 from mistudio_runtime.worker.attempt import Attempt, Run
@@ -98,8 +98,7 @@ class Worker:
         for service in self._services:
             self._grpc_services += service.add_servicers(server.grpc, context)
         port = await server.start(self._settings.worker_listen, self._grpc_services)
-        host = self._settings.worker_host or self._settings.worker_listen.rpartition(":")[0]
-        self._address = f"{host}:{port}"
+        self._address = f"{self._settings.reachable_worker_host}:{port}"
         return server
 
     def _start(self, queue: str, message: Msg) -> None:
