@@ -4,10 +4,10 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-ROOTS := sdk libs services tests bench tools
+ROOTS := sdk libs services tests bench tools deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers coverage up lint format types imports proto proto-check proto-floor bench check clean
+.PHONY: help demo test test-peers coverage up lint format types imports proto proto-check proto-floor bench deploy-check compose-test check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -84,6 +84,14 @@ proto-floor: ## the SDK imports on the oldest protobuf and grpcio that it allows
 
 bench: $(VENV)/.installed-dev ## side-by-side measurements (bench/README.md)
 	@$(BIN)/python -m bench
+
+deploy-check: $(VENV)/.installed-dev ## Dockerfile, compose files and broker configurations are clean
+	@$(BIN)/hadolint deploy/Dockerfile
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/compose.gpu.yaml
+	@for file in deploy/nats/*.conf; do $(BIN)/nats-server -t -c $$file >/dev/null || exit 1; done
+
+compose-test: $(VENV)/.installed-dev ## the containers for real: built, killed, stopped, nothing lost (needs Docker)
+	@$(BIN)/pytest -m compose -n 0 -s tests/compose
 
 check: lint types imports proto-check test ## what CI runs
 
