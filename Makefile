@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROOTS := sdk libs services tests bench tools deploy
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers coverage up lint format types imports proto proto-check proto-floor bench deploy-check compose-test check clean
+.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check compose-test check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -69,6 +69,9 @@ imports: $(VENV)/.installed-dev ## who may import whom
 
 proto: $(VENV)-proto/.installed ## generate sdk/mistudio/v1 from protos/
 	@PATH="$(CURDIR)/$(VENV)-proto/bin:$$PATH" python tools/generate_protos.py
+
+api-page: $(VENV)/.installed ## write docs/api.md from the contract
+	@$(BIN)/python tools/api_page
 
 proto-check: $(VENV)/.installed-dev proto ## the contract is clean, compatible, and what is generated is current
 	@$(BIN)/buf lint protos
