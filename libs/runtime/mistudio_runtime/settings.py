@@ -6,10 +6,12 @@ import os
 import re
 import socket
 from pathlib import Path
+from tomllib import TOMLDecodeError
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
+from pydantic_settings import SettingsError as UnreadableError
 
 DEVICE = re.compile(r"^(cpu|cuda(:[0-9]{1,3})?)?$")
 """How a device is written."""
@@ -28,6 +30,11 @@ class SettingsError(Exception):
 def default_home() -> Path:
     """Returns where data lies unless MISTUDIO_HOME says otherwise: $XDG_DATA_HOME/mistudio."""
     return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share") / "mistudio"
+
+
+def settings_file() -> Path:
+    """Returns the TOML file that settings are read from, whether or not it is there."""
+    return Path(os.environ.get("MISTUDIO_CONFIG") or default_home() / "config.toml")
 
 
 AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
@@ -84,17 +91,17 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 - pydantic passes it by name
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Lets arguments win over variables, and variables over the TOML file."""
-        file = os.environ.get("MISTUDIO_CONFIG") or default_home() / "config.toml"
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, file)
+        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, settings_file())
 
     @classmethod
     def load(cls, **overrides: Any) -> Settings:
         """Reads the settings. Raises SettingsError that lists everything that is wrong."""
         try:
             return cls(**overrides)
-        except ValidationError as error:
-            lines = [f"  MISTUDIO_{'_'.join(map(str, bad['loc'])).upper()}: {bad['msg']}" for bad in error.errors()]
-            raise SettingsError("\n".join(["the settings are wrong:", *lines])) from error
+        except (ValidationError, UnreadableError, TOMLDecodeError, OSError) as error:
+            raise SettingsError(
+                "\n".join(["the settings are wrong:", *(f"  {line}" for line in _lines(error))])
+            ) from error
 
     @property
     def artifacts_url(self) -> str:
@@ -121,3 +128,12 @@ class Settings(BaseSettings):
     def host(self) -> str:
         """This machine's name."""
         return socket.gethostname()
+
+
+def _lines(error: Exception) -> list[str]:
+    """Returns everything that is wrong, each after the name of its variable or file."""
+    if isinstance(error, ValidationError):
+        return [f"MISTUDIO_{'_'.join(map(str, bad['loc'])).upper()}: {bad['msg']}" for bad in error.errors()]
+    if isinstance(error, UnreadableError) and (field := re.search(r'field "(\w+)"', str(error))):
+        return [f'MISTUDIO_{field[1].upper()}: Input should be a list in JSON, such as ["/data"]']
+    return [f"{settings_file()}: {error}"]
