@@ -40,12 +40,13 @@ def client_address(listen: str) -> str:
 def _refusal(listen: str, port: int, error: Exception) -> str:
     if not isinstance(error, OSError) or error.errno != errno.EADDRINUSE:
         return f"the gateway cannot listen on {listen}: {error}"
-    owner = _listener(port)
+    owner = listener(port)
     who = f" by process {owner.pid} ({' '.join(owner.cmdline())[:120]})" if owner else ""
     return f"{listen} is already taken{who}; stop that, or choose another address with MISTUDIO_LISTEN"
 
 
-def _listener(port: int) -> psutil.Process | None:
+def listener(port: int) -> psutil.Process | None:
+    """Returns the process that listens on a TCP port of this machine, if there is one that may be seen."""
     try:
         for connection in psutil.net_connections("tcp"):
             if connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port:

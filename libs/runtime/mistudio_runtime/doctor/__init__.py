@@ -1,0 +1,1 @@
+"""What `mistudio doctor` looks at on this machine, as a program of its own."""
