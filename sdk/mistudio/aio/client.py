@@ -11,6 +11,7 @@ from mistudio.aio.nouns import (
     AsyncDatasets,
     AsyncFeatures,
     AsyncJobs,
+    AsyncMeshHealth,
     AsyncQueues,
     AsyncTraining,
     AsyncWorkers,
@@ -49,6 +50,7 @@ class AsyncClient:
         self.jobs = AsyncJobs(transport)
         self.queues = AsyncQueues(transport)
         self.workers = AsyncWorkers(transport)
+        self.mesh = AsyncMeshHealth(transport)
         self.artifacts = AsyncArtifacts(transport)
         self.datasets = AsyncDatasets(transport)
         self.training = AsyncTraining(transport)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from mistudio import v1
 from mistudio.aio.job import AsyncJob, pipeline_run, read_log
 from mistudio.aio.method import AsyncNoun, Awaited, AwaitedPages, as_is
-from mistudio.calls import artifacts, datasets, features, jobs, queues, training, workers
+from mistudio.calls import artifacts, datasets, features, jobs, mesh, queues, training, workers
 from mistudio.job_log import JobLog, JobLogLine
 from mistudio.watching import Watch
 
@@ -52,6 +52,12 @@ class AsyncQueues(AsyncNoun):
     explain = Awaited(queues.explain, as_is)
     pause = Awaited(queues.pause, as_is)
     resume = Awaited(queues.resume, as_is)
+
+
+class AsyncMeshHealth(AsyncNoun):
+    """Tells how the mesh as a whole is."""
+
+    check = Awaited(mesh.check, as_is)
 
 
 class AsyncWorkers(AsyncNoun):

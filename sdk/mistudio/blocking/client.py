@@ -6,7 +6,7 @@ from typing import Self
 
 import grpc
 
-from mistudio.blocking.nouns import Artifacts, Datasets, Features, Jobs, Queues, Training, Workers
+from mistudio.blocking.nouns import Artifacts, Datasets, Features, Jobs, MeshHealth, Queues, Training, Workers
 from mistudio.blocking.transport import Transport
 from mistudio.channel import gateway_address
 from mistudio.retries import RetryPolicy
@@ -41,6 +41,7 @@ class Client:
         self.jobs = Jobs(transport)
         self.queues = Queues(transport)
         self.workers = Workers(transport)
+        self.mesh = MeshHealth(transport)
         self.artifacts = Artifacts(transport)
         self.datasets = Datasets(transport)
         self.training = Training(transport)

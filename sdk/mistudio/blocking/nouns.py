@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mistudio import v1
 from mistudio.blocking.job import Job, pipeline_run, read_log
 from mistudio.blocking.method import Blocking, Noun, Paged, as_is
-from mistudio.calls import artifacts, datasets, features, jobs, queues, training, workers
+from mistudio.calls import artifacts, datasets, features, jobs, mesh, queues, training, workers
 from mistudio.job_log import JobLog, JobLogLine
 from mistudio.watching import Watch
 
@@ -50,6 +50,12 @@ class Queues(Noun):
     explain = Blocking(queues.explain, as_is)
     pause = Blocking(queues.pause, as_is)
     resume = Blocking(queues.resume, as_is)
+
+
+class MeshHealth(Noun):
+    """Tells how the mesh as a whole is."""
+
+    check = Blocking(mesh.check, as_is)
 
 
 class Workers(Noun):

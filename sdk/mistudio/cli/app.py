@@ -9,6 +9,7 @@ from mistudio.cli.artifacts import artifacts
 from mistudio.cli.command import MeshGroup
 from mistudio.cli.datasets import datasets, tokens
 from mistudio.cli.demo.command import demo
+from mistudio.cli.doctor.command import doctor
 from mistudio.cli.exits import EPILOG
 from mistudio.cli.features import features
 from mistudio.cli.jobs import jobs
@@ -55,6 +56,7 @@ for command in (
     up,
     down,
     status,
+    doctor,
     logs,
     submit,
     jobs,

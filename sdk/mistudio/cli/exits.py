@@ -23,6 +23,7 @@ class Exit(IntEnum):
     TIMEOUT = 9
     UNIMPLEMENTED = 10
     DENIED = 11
+    UNHEALTHY = 12
     INTERRUPTED = 130
 
 
@@ -39,6 +40,7 @@ MEANINGS = {
     Exit.TIMEOUT: "no answer in time",
     Exit.UNIMPLEMENTED: "this mesh cannot do it",
     Exit.DENIED: "not allowed",
+    Exit.UNHEALTHY: "the doctor found a problem",
     Exit.INTERRUPTED: "interrupted by Ctrl-C",
 }
 

@@ -1,0 +1,1 @@
+"""`mistudio doctor`: this machine and the mesh, looked at."""
