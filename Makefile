@@ -4,7 +4,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
-ROOTS := sdk libs services tests bench tools deploy
+ROOTS := sdk libs services tests bench tools deploy examples
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check compose-test check clean
@@ -96,7 +96,7 @@ deploy-check: $(VENV)/.installed-dev ## Dockerfile, compose files and broker con
 compose-test: $(VENV)/.installed-dev ## the containers for real: built, killed, stopped, nothing lost (needs Docker)
 	@$(BIN)/pytest -m compose -n 0 -s tests/compose
 
-check: lint types imports proto-check test ## what CI runs
+check: lint types imports proto-check deploy-check test ## what CI runs
 
 clean: ## remove what make has made
 	rm -rf $(VENV) $(VENV)-proto $(VENV)-floor .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
