@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import json
 from datetime import UTC, datetime
 
 import pytest
@@ -20,7 +19,6 @@ from mistudio.cli.render.board import render_board, render_end
 from mistudio.cli.render.datasets import render_rows, render_tokens
 from mistudio.cli.render.features import render_feature, render_features, sparkline
 from mistudio.cli.render.jobs import render_job, render_jobs
-from mistudio.cli.render.logs import render_record
 from mistudio.cli.render.queues import render_queues, render_route
 from mistudio.cli.render.tokens import highlight, shade
 from mistudio.cli.render.traces import render_traces
@@ -287,16 +285,3 @@ def test_training() -> None:
     estimate = v1.EstimateTrainingResponse(host_memory_bytes=650_000_000)
     estimate.duration.FromSeconds(92)
     assert "650 MB" in shown(render_estimate(estimate))
-
-
-def test_log_records_are_made_readable_and_other_lines_left_alone() -> None:
-    record = {
-        "timestamp": "2026-01-02T03:04:05Z",
-        "level": "warning",
-        "event": "job ends",
-        "job": "job-1",
-        "exception": "E",
-    }
-    assert render_record(json.dumps(record)).plain == "03:04:05 warning job ends  job=job-1\nE"
-    assert render_record("[INF] plain").plain == "[INF] plain"
-    assert render_record("3").plain == "3"

@@ -14,9 +14,7 @@ import pytest
 from mistudio.cli.main import run
 from mistudio.cli.stack import supervisor
 from mistudio.cli.stack.home import home
-from mistudio.cli.stack.logs import log_files, read_lines
 from mistudio.cli.stack.state import is_alive, read_state, running_stack
-from mistudio.errors import NotFoundError
 
 NOBODY = "127.0.0.1:1"
 
@@ -138,32 +136,10 @@ def test_status_without_a_mesh(capsys: pytest.CaptureFixture[str]) -> None:
     assert json.loads(capsys.readouterr().out)["answers"] is False
 
 
-def test_logs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(NotFoundError, match="mistudio up --detach"):
-        log_files("")
-    (tmp_path / "logs").mkdir()
-    for name in ("gateway", "trainer-1", "trainer-2", "stack"):
-        (tmp_path / "logs" / f"{name}.log").write_text('{"event": "hello", "level": "info"}\nplain\n')
-    assert [file.stem for file in log_files("")] == ["gateway", "trainer-1", "trainer-2"]
-    assert [file.stem for file in log_files("trainer")] == ["trainer-1", "trainer-2"]
-    assert run(["logs", "gateway", "-n", "1"]) == 0
-    assert capsys.readouterr().out == "plain\n"
-    assert run(["logs", "--json", "gateway"]) == 0
-    assert json.loads(capsys.readouterr().out.splitlines()[1]) == {"service": "gateway", "line": "plain"}
-    assert run(["logs", "nobody"]) == 4
-
-
-def test_only_whole_lines_are_followed(tmp_path: Path) -> None:
-    file = tmp_path / "x.log"
-    assert read_lines(file, 0) == ([], 0)
-    file.write_bytes(b"one\ntw")
-    assert read_lines(file, 0) == (["one"], 4)
-    file.write_bytes(b"one\ntwo\n")
-    assert read_lines(file, 4) == (["two"], 8)
-
-
 def test_a_supervisor_that_ends_at_once_shows_its_log(monkeypatch: pytest.MonkeyPatch) -> None:
-    process = supervisor.start([sys.executable, "-c", "import sys; sys.exit('the port is taken')"])
+    process = supervisor.start(
+        [sys.executable, "-c", "import sys; sys.exit('2026-01-02T03:04:05.678+00:00 the port is taken')"]
+    )
     with pytest.raises(Exception, match=r"did not start \(exit code 1\)\nthe port is taken"):
         supervisor.wait_until_ready(process, 60)
 

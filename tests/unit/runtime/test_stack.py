@@ -6,6 +6,7 @@ import io
 import json
 import os
 import socket
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from mistudio_runtime.processes.spec import Backoff, describe_exit
 from mistudio_runtime.queues import load_queues
 from mistudio_runtime.stack.address import AddressError, client_address, fix_address
 from mistudio_runtime.stack.console import Console
+from mistudio_runtime.stack.own_log import OwnLog
 from mistudio_runtime.stack.plan import PlanError, StackPlan, WorkerPlan, parse_scale, plan_stack
 from mistudio_runtime.stack.record import ProcessRecord, StackRecord, read_stack, stack_lock_path, stack_path
 
@@ -183,6 +185,15 @@ def test_a_log_is_rotated_at_its_limit(tmp_path: Path, monkeypatch: pytest.Monke
         file.write(text)
     found = {path.name: path.read_text() for path in tmp_path.iterdir()}
     assert found == {"x.log": "5", "x.log.1": "4444", "x.log.2": "3333", "x.log.3": "2222"}
+
+
+def test_a_stack_in_the_background_logs_what_it_does_itself(tmp_path: Path) -> None:
+    log = OwnLog(str(tmp_path / "stack.log"))
+    log.say("gateway was ended by SIGKILL\n  its last line")
+    log.line("gateway", "hello")
+    time, rest = (tmp_path / "stack.log").read_text().split(" ", 1)
+    assert datetime.fromisoformat(time).utcoffset() == timedelta(0)
+    assert rest == "gateway was ended by SIGKILL\n  its last line\n"
 
 
 def test_rotating_nothing_is_nothing(tmp_path: Path) -> None:

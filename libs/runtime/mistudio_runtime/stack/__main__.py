@@ -33,6 +33,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from mistudio_runtime.queues import QueueTableError, load_queues  # noqa: PLC0415
     from mistudio_runtime.settings import Settings, SettingsError  # noqa: PLC0415
     from mistudio_runtime.stack.console import Console  # noqa: PLC0415
+    from mistudio_runtime.stack.own_log import OwnLog  # noqa: PLC0415
     from mistudio_runtime.stack.plan import PlanError, parse_scale, plan_stack  # noqa: PLC0415
     from mistudio_runtime.stack.run import run_stack  # noqa: PLC0415
 
@@ -41,6 +42,8 @@ def _run(arguments: argparse.Namespace) -> int:
         plan = plan_stack(load_queues(settings.queues_file), arguments.profile, parse_scale(arguments.scale))
     except (SettingsError, QueueTableError, PlanError) as error:
         return _complain(str(error))
+    if arguments.log:
+        return asyncio.run(run_stack(settings, plan, OwnLog(arguments.log)))
     pretty = settings.log_format == "pretty" or (settings.log_format == "auto" and sys.stdout.isatty())
     console = Console(["broker", "gateway", *(worker.name for worker in plan.workers)], pretty=pretty)
     return asyncio.run(run_stack(settings, plan, console))
@@ -52,6 +55,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--scale", action="append", default=[], metavar="NAME=N", help="run N processes of a worker, e.g. trainer=2"
     )
+    parser.add_argument("--log", metavar="FILE", help="say what the stack does in this file, and only that")
     return parser
 
 

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from datetime import datetime
-from typing import Any
 
 from rich.text import Text
 
 from mistudio import v1
+from mistudio.cli.stack.log_entry import LogEntry
 from mistudio.job_log import JobLogLine
 
 _STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "red", "critical": "bold red"}
-_KNOWN = ("timestamp", "level", "event", "logger", "exception")
+_KNOWN = ("timestamp", "level", "event", "logger", "exception", "service", "pid")
+"""What is told otherwise, or what only a machine wants to know."""
 
 
 def render_log_line(line: v1.LogLine) -> Text:
@@ -38,19 +38,15 @@ def local_time(time: datetime) -> str:
     return local.strftime("%H:%M:%S" if today else "%Y-%m-%d %H:%M:%S")
 
 
-def render_record(text: str) -> Text:
-    """Returns one line of a service's log: JSON made readable, everything else as it is."""
-    try:
-        record: Any = json.loads(text)
-    except ValueError:
-        record = None
-    if not isinstance(record, dict):
-        return Text(text)
-    level = str(record.get("level", "info"))
-    fields = "".join(f"  {key}={value}" for key, value in record.items() if key not in _KNOWN)
+def render_entry(entry: LogEntry) -> Text:
+    """Returns an entry of a service's log: a record made readable, everything else as it is."""
+    if not entry.level:
+        return Text(entry.text)
+    record = entry.record or {"event": entry.message}
+    fields = "".join(f"  {key}={value}" for key, value in record.items() if key not in _KNOWN and value != "")
     shown = Text.assemble(
-        (str(record.get("timestamp", ""))[11:19] + " ", "dim"),
-        (f"{level:<8}", _STYLES.get(level, "")),
+        (f"{local_time(entry.time)} " if entry.time else "", "dim"),
+        (f"{entry.level:<8}", _STYLES.get(entry.level, "")),
         str(record.get("event", "")),
         (fields, "dim"),
     )

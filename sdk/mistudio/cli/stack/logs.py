@@ -3,76 +3,67 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
+from itertools import islice
 
 import click
 from rich.text import Text
 
 from mistudio.cli.command import MeshCommand
-from mistudio.cli.render.logs import render_record
+from mistudio.cli.render.logs import render_entry
 from mistudio.cli.session import Session
-from mistudio.cli.stack.home import logs_folder, supervisor_log
-from mistudio.cli.stack.supervisor import tail
-from mistudio.errors import NotFoundError
+from mistudio.cli.stack.log_entry import LEVELS, LogEntry
+from mistudio.cli.stack.log_files import entries_back, log_files
+from mistudio.cli.stack.log_follower import LogFollower
 
-_POLL = 0.25
+_POLL_SECONDS = 0.25
+_LAST = 40
+_NOISE = ("Plaintext passwords",)
+"""Of the broker: the file with the password can be read by its owner only."""
 
 
 @click.command(cls=MeshCommand)
 @click.argument("service", required=False, default="")
 @click.option("-f", "--follow", is_flag=True, help="Go on with what is written from now on.")
-@click.option("-n", "--lines", type=click.IntRange(0), default=40, show_default=True, help="Last lines of each file.")
+@click.option("-n", "--lines", type=click.IntRange(0), help=f"The last so many; {_LAST} by default, all with --job.")
+@click.option("--level", type=click.Choice(LEVELS), default="debug", help="Only what is as important as this.")
+@click.option("--job", default="", metavar="JOB", help="Only what names this job.")
 @click.pass_obj
-def logs(session: Session, service: str, follow: bool, lines: int) -> None:  # noqa: FBT001 - click calls it so
-    """Shows the logs of the mesh on this machine: of one SERVICE, or of all."""
-    files = log_files(service)
-    for file in files:
-        for line in tail(file, lines).splitlines():
-            _print(session, file, line, several=len(files) > 1)
-    if follow:
-        for file, line in new_lines(files):
-            _print(session, file, line, several=len(files) > 1)
+def logs(  # noqa: PLR0917 - click passes them by name
+    session: Session,
+    service: str,
+    follow: bool,  # noqa: FBT001 - click passes it by name
+    lines: int | None,
+    level: str,
+    job: str,
+) -> None:
+    """Shows the logs of the mesh on this machine, in the order of time: of one SERVICE, or of all.
+
+    The broker's routine is shown only to who asks for the broker.
+    """
+    names = log_files(service)
+    width = 0 if len(names) == 1 and service else max(len(file.stem) for file in names)
+    limit = _LAST if lines is None and not job else lines
+    with LogFollower(service) as follower:  # opened before the past is read, so that nothing falls between the two
+        past = entries_back((file.path, file.place) for file in follower.files)
+        wanted = (entry for entry in past if _is_wanted(entry, service, level, job))
+        for entry in reversed(list(islice(wanted, limit))):
+            _print(session, entry, width)
+        while follow:
+            for entry in follower.poll():
+                if _is_wanted(entry, service, level, job):
+                    _print(session, entry, width)
+            time.sleep(_POLL_SECONDS)
 
 
-def log_files(service: str) -> list[Path]:
-    """Returns the log files of a service, or all of them. Raises NotFoundError that lists what there is."""
-    found = sorted(logs_folder().glob("*.log"))
-    if service:
-        chosen = [file for file in found if service == file.stem or file.stem.startswith(f"{service}-")]
-    else:  # the supervisor's log repeats all others
-        chosen = [file for file in found if file != supervisor_log()] or found
-    if not chosen:
-        names = ", ".join(file.stem for file in found) or "nothing; a detached mesh writes them: mistudio up --detach"
-        raise NotFoundError(f"no log{' of ' + service if service else ''} in {logs_folder()}; there is {names}")
-    return chosen
+def _is_wanted(entry: LogEntry, service: str, level: str, job: str) -> bool:
+    routine = entry.service == "broker" and (entry.level == "info" or any(noise in entry.text for noise in _NOISE))
+    return entry.matches(level, job) and not (routine and not service)
 
 
-def new_lines(files: list[Path]) -> Iterator[tuple[Path, str]]:
-    """Yields what is appended to the files from now on, for ever; a file that was begun anew is read from its start."""
-    places = {file: file.stat().st_size for file in files}
-    while True:
-        for file, place in places.items():
-            size = file.stat().st_size if file.exists() else 0
-            lines, places[file] = read_lines(file, place if size >= place else 0)
-            yield from ((file, line) for line in lines)
-        time.sleep(_POLL)
-
-
-def read_lines(file: Path, place: int) -> tuple[list[str], int]:
-    """Returns the whole lines from a place in a file on, and the place after them."""
-    if not file.exists():
-        return [], 0
-    with file.open("rb") as stream:
-        stream.seek(place)
-        text = stream.read()
-    whole = text[: text.rfind(b"\n") + 1]
-    return whole.decode("utf-8", errors="replace").splitlines(), place + len(whole)
-
-
-def _print(session: Session, file: Path, line: str, *, several: bool) -> None:
+def _print(session: Session, entry: LogEntry, width: int) -> None:
     if session.json:
-        session.line({"service": file.stem, "line": line})
+        content = {"record": entry.record} if entry.record is not None else {"line": entry.text}
+        session.line({"service": entry.service, **content})
         return
-    before = Text(f"{file.stem:<10} ", style="cyan") if several else Text()
-    session.console.print(before + render_record(line), soft_wrap=True)
+    before = Text(f"{entry.service:<{width}} ", style="cyan") if width else Text()
+    session.console.print(before + render_entry(entry), soft_wrap=True)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib.util
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -19,6 +21,7 @@ from mistudio.errors import FailedPreconditionError, MistudioError, UnavailableE
 _MODULE = "mistudio_runtime.stack"
 _POLL = 0.2
 _NO_WORKERS = ("broker", "gateway")
+_TIME = re.compile(r"^\d{4}-\d\d-\d\dT\S+ ", re.MULTILINE)
 
 
 def command(profile: str, scale: Sequence[str] = ()) -> list[str]:
@@ -35,12 +38,19 @@ def command(profile: str, scale: Sequence[str] = ()) -> list[str]:
 
 
 def start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
-    """Starts a supervisor whose output goes to its log, in a session of its own: a Ctrl-C here is none there."""
+    """Starts a supervisor with a new log, in a session of its own: a Ctrl-C here is none there."""
     log = supervisor_log()
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("wb") as output:
+    with contextlib.suppress(FileNotFoundError):
+        log.replace(log.with_name(f"{log.name}.1"))
+    log.touch(0o600)
+    with log.open("ab") as output:  # what it writes itself, and what only its interpreter does
         return subprocess.Popen(  # noqa: S603 - our own module under our own interpreter
-            arguments, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, start_new_session=True
+            [*arguments, "--log", str(log)],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
 
 
@@ -53,7 +63,8 @@ def wait_until_ready(process: subprocess.Popen[bytes], timeout: float) -> str:
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise MistudioError(f"the mesh did not start (exit code {process.returncode})\n{tail(supervisor_log())}")
+            said = _TIME.sub("", tail(supervisor_log()))
+            raise MistudioError(f"the mesh did not start (exit code {process.returncode})\n{said}")
         state = read_state()
         if state is not None and state.pid == process.pid and state.ready:
             with Client(state.gateway) as client:
