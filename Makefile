@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROOTS := sdk libs services tests bench tools deploy examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check compose-test check clean
+.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check compose-test systemd-test check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -95,6 +95,9 @@ deploy-check: $(VENV)/.installed-dev ## Dockerfile, compose files and broker con
 
 compose-test: $(VENV)/.installed-dev ## the containers for real: built, killed, stopped, nothing lost (needs Docker)
 	@$(BIN)/pytest -m compose -n 0 -s tests/compose
+
+systemd-test: $(VENV)/.installed-dev ## the units for real: installed, started, killed, drained by systemd (needs Docker)
+	@$(BIN)/pytest -m systemd -n 0 -s tests/systemd
 
 check: lint types imports proto-check deploy-check test ## what CI runs
 
