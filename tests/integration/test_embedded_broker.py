@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import resource
 import signal
 import stat
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 import nats
@@ -216,3 +218,32 @@ async def test_a_home_may_have_any_name(tmp_path: Path) -> None:
         connection = await nats.connect(broker.url)
         await connection.close()
     assert {file.name for file in _files(home / "broker")} >= {"jetstream", "nats.conf"}
+
+
+@pytest.mark.skipif(not hasattr(resource, "prlimit"), reason="a limit that a running process is given is Linux's")
+async def test_a_server_that_stores_nothing_more_since_a_write_failed_is_started_again(home: Path) -> None:
+    heard = Events()
+    async with EmbeddedBroker(home, listener=heard) as broker:
+        client = await nats.connect(broker.url, max_reconnect_attempts=-1, reconnect_time_wait=0, error_cb=_ignore)
+        js = client.jetstream(timeout=1)
+        await js.add_stream(StreamConfig(name="KEPT", subjects=["kept"]))
+        await js.publish("kept", b"before")
+        assert broker.pid is not None
+        # As a full disk does it, without one: the server's files may not grow.
+        resource.prlimit(broker.pid, resource.RLIMIT_FSIZE, (64, resource.RLIM_INFINITY))
+        with pytest.raises(nats.errors.TimeoutError):
+            await js.publish("kept", b"x" * 100)
+
+        async def stores_again() -> bool:
+            with suppress(nats.errors.Error):
+                return bool((await js.publish("kept", b"after")).seq)
+            return False
+
+        await eventually(stores_again)
+        assert (await js.get_msg("KEPT", 1)).data == b"before"
+        await client.close()
+    assert any("stores nothing more since a write failed" in event for event in heard.events)
+
+
+async def _ignore(_: Exception) -> None:
+    """The connection that is lost is expected."""

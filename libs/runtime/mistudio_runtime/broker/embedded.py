@@ -21,6 +21,7 @@ from mistudio_runtime.broker.discovery import (
     wait_for_broker,
 )
 from mistudio_runtime.broker.identity import BrokerIdentity
+from mistudio_runtime.broker.refusal import RefusalWatch
 from mistudio_runtime.processes.lock import FileLock, LockHeldError
 from mistudio_runtime.processes.logged import LoggedEvents
 from mistudio_runtime.processes.spec import Backoff, ProcessListener, ProcessSpec, ProcessStartError
@@ -55,6 +56,7 @@ class EmbeddedBroker(ProcessListener):
         self._identity: BrokerIdentity | None = None
         self._lock: FileLock | None = None
         self._process: SupervisedProcess | None = None
+        self._refusal = RefusalWatch(self._folder, self._restart)
 
     @property
     def url(self) -> str:
@@ -87,6 +89,7 @@ class EmbeddedBroker(ProcessListener):
 
     async def stop(self) -> None:
         """Ends the server, which writes what it holds, and frees the home for another owner."""
+        await self._refusal.stop()
         if self._process is not None:
             await self._process.stop(STOP_SECONDS)
         if self._lock is not None:
@@ -106,7 +109,8 @@ class EmbeddedBroker(ProcessListener):
         await self.stop()
 
     def line(self, name: str, text: str) -> None:
-        """Watches for readiness."""
+        """Watches for readiness, and for writes that fail."""
+        self._refusal.line(text)
         if found := _LISTENING.search(text):
             self._port = int(found[1])
         if "Server is ready" in text:
@@ -119,7 +123,13 @@ class EmbeddedBroker(ProcessListener):
 
     def started(self, name: str, pid: int) -> None:
         """Passes on the server's process id."""
+        self._refusal.started()
         self._listener.started(name, pid)
+
+    def _restart(self) -> None:
+        self._listener.event(NAME, "stores nothing more since a write failed; it is started again, now there is room")
+        if self._process is not None:
+            self._process.restart()
 
     async def _take_lock(self) -> FileLock:
         try:

@@ -14,6 +14,8 @@ from mistudio_runtime.processes.private_files import read_json, write_private, w
 USER = "mistudio"
 MAX_PAYLOAD_BYTES = 8 * 2**20
 ANY_PORT = -1
+MAX_STORE = "1000TB"
+"""More than any disk: the disk is the limit."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,8 @@ class BrokerIdentity:
 
     def _configuration(self, folder: Path) -> str:
         # sync_interval: without it a power failure loses what was acknowledged in the last two minutes.
+        # max_file_store: without it a server that starts on a full disk keeps to three quarters of the room that there
+        # was then, for ever.
         return f"""\
 server_name: mistudio
 listen: "127.0.0.1:{self.port}"
@@ -51,6 +55,7 @@ max_payload: {MAX_PAYLOAD_BYTES}
 jetstream {{
   store_dir: {json.dumps(str(folder), ensure_ascii=False)}
   sync_interval: always
+  max_file_store: {MAX_STORE}
 }}
 authorization {{
   user: {USER}

@@ -62,6 +62,11 @@ class SupervisedProcess:
         if self._process is not None:
             self._process.kill()
 
+    def restart(self) -> None:
+        """Asks the process to end (SIGTERM); it is then started again as after a crash."""
+        if self._process is not None:
+            self._process.terminate()
+
     async def _launch(self) -> GuardedProcess:
         name = self.spec.name
         self._process = await GuardedProcess.launch(self.spec, lambda line: self._listener.line(name, line))
