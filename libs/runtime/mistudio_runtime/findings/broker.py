@@ -63,9 +63,9 @@ def _storage(facts: BrokerFacts) -> list[Finding]:
 def _refusals(facts: BrokerFacts, *, embedded: bool) -> list[Finding]:
     if not facts.refusing:
         return []
-    names = listed([stream.name for stream in facts.refusing])
-    why = facts.refusing[0].refusal
-    sentence = f"The broker at {facts.address} stores nothing more in {names} ({why}): make room, then start it again."
+    names, why = listed([stream.name for stream in facts.refusing]), facts.refusing[0].refusal
+    then = "it is started again within seconds" if embedded else "start it again"
+    sentence = f"The broker at {facts.address} stores nothing more in {names} ({why}): make room, then {then}."
     return [problem(CHECK, sentence, RESTART if embedded else RESTART_EXTERNAL)]
 
 

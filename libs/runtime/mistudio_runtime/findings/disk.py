@@ -23,7 +23,7 @@ def judge_disk(check: str, disk: v1.Disk, where: str = "") -> Finding:
         return problem(check, f"Nothing can be written to {folder[:-1]}.", f"ls -ld {disk.path}")
     room = f"{size(disk.free_bytes)} of {size(disk.total_bytes)}"
     if disk.free_bytes < TOO_LITTLE_BYTES:
-        return problem(check, f"The disk of {folder} is full: only {room} are free.", _make_room(disk))
+        return problem(check, f"The disk of {folder} is full: only {room} are free.", f"du -sh {disk.path}/* | sort -h")
     if disk.free_bytes < max(LITTLE_BYTES, LITTLE_SHARE * disk.total_bytes):
         return warning(check, f"The disk of {folder} gets full: {room} are free.", _make_room(disk))
     return fine(check, f"The disk of {folder} has {room} free.")

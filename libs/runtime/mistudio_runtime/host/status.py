@@ -14,7 +14,7 @@ from mistudio_runtime.host.disks import HOME, MODEL_CACHE, disk, model_cache
 
 log = structlog.get_logger(__name__)
 
-_SAMPLE_SECONDS = 10.0
+_SAMPLE_SECONDS = 5.0
 _FIRST_SECONDS = 0.3
 
 

@@ -15,7 +15,7 @@ from mistudio.cli.doctor.mesh import MeshAnswer, check_mesh
 from mistudio.cli.doctor.render import render
 from mistudio.cli.exits import Exit
 from mistudio.cli.session import Session
-from mistudio.cli.stack.state import running_stack
+from mistudio.cli.stack.state import StackState, running_stack
 
 
 @click.command(cls=MeshCommand)
@@ -25,10 +25,11 @@ def doctor(session: Session) -> int:
 
     Exit code 0 with warnings at most, 12 if there is a problem, 5 if no gateway answers.
     """
-    address = _gateway(session)
+    state = running_stack()
+    address = _gateway(session, state)
     with ThreadPoolExecutor(1) as pool:  # both take a second or two
         here = pool.submit(check_here)
-        mesh = check_mesh(address)
+        mesh = check_mesh(address, started_here=state is not None and state.gateway == address)
     found = ordered(
         [*(Found(HERE, finding) for finding in here.result()), *(Found(MESH, finding) for finding in mesh.findings)]
     )
@@ -37,11 +38,9 @@ def doctor(session: Session) -> int:
     return _exit(mesh, summary)
 
 
-def _gateway(session: Session) -> str:
+def _gateway(session: Session, state: StackState | None) -> str:
     """Returns the gateway that was named, else that of the stack that runs here."""
-    if session.gateway == DEFAULT_GATEWAY and (state := running_stack()) is not None:
-        return state.gateway
-    return session.gateway
+    return state.gateway if state is not None and session.gateway == DEFAULT_GATEWAY else session.gateway
 
 
 def _exit(mesh: MeshAnswer, summary: Summary) -> Exit:

@@ -27,8 +27,11 @@ class MeshAnswer:
     """Empty if no gateway answers."""
 
 
-def check_mesh(address: str) -> MeshAnswer:
-    """Asks the gateway at an address to check the mesh; that none answers is a finding, too."""
+def check_mesh(address: str, *, started_here: bool) -> MeshAnswer:
+    """Asks the gateway at an address to check the mesh; that none answers is a finding, too.
+
+    `started_here` says whether a mesh runs on this machine: its supervisor starts a gateway again that ended.
+    """
     began = time.monotonic()
     try:
         with Client(address, timeout=_SECONDS, retry=RetryPolicy(attempts=3)) as client:
@@ -36,7 +39,7 @@ def check_mesh(address: str) -> MeshAnswer:
     except UnimplementedError:
         return MeshAnswer([_too_old(address)], "unknown")
     except MistudioError as error:
-        return MeshAnswer([_silent(address, error)])
+        return MeshAnswer([_silent(address, error, started_here=started_here)])
     took = time.monotonic() - began
     sentence = f"The gateway at {address} runs {answer.gateway_version} and checked the mesh in {took:.1f} s."
     return MeshAnswer([_finding(v1.SEVERITY_OK, sentence), *answer.findings], answer.gateway_version)
@@ -48,13 +51,11 @@ def is_here(address: str) -> bool:
     return host in _LOCAL or host == socket.gethostname()
 
 
-def _silent(address: str, error: MistudioError) -> v1.Finding:
-    here = is_here(address)
-    if error.reason == NO_GATEWAY:
-        start = "mistudio up --detach" if here else f"ssh {_host(address)} mistudio up --detach"
-        return _finding(v1.SEVERITY_PROBLEM, f"No gateway answers at {address}.", start)
-    look = "mistudio logs gateway" if here else f"ssh {_host(address)} mistudio logs gateway"
-    return _finding(v1.SEVERITY_PROBLEM, f"The gateway at {address} cannot check the mesh: {error.message}.", look)
+def _silent(address: str, error: MistudioError, *, started_here: bool) -> v1.Finding:
+    unreached = error.reason == NO_GATEWAY
+    sentence = f"No gateway answers at {address}." if unreached else f"The gateway at {address} fails: {error.message}."
+    command = "mistudio logs gateway" if started_here or not unreached else "mistudio up --detach"
+    return _finding(v1.SEVERITY_PROBLEM, sentence, command if is_here(address) else f"ssh {_host(address)} {command}")
 
 
 def _too_old(address: str) -> v1.Finding:

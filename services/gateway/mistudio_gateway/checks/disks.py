@@ -17,7 +17,7 @@ DOWNLOADER = "ingest"
 
 def check_disks(gateway: tuple[str, v1.Disk], workers: Sequence[v1.WorkerStatus]) -> list[Finding]:
     """Judges each disk of each host once; the gateway's comes with its host, and holds an embedded broker's store."""
-    disks = {(host, disk.purpose, disk.path): disk for host, disk in [gateway, *_disks(workers)]}
+    disks = {(host, disk.purpose, disk.path): disk for host, disk in [*_disks(workers), gateway]}
     judged = [judge_disk(CHECK, disk, f" of {host}") for (host, _, _), disk in disks.items()]
     bad = [finding for finding in judged if finding.severity != v1.SEVERITY_OK]
     return bad or [fine(CHECK, _sentence(list(disks.values())))]
