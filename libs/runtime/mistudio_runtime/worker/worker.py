@@ -152,8 +152,10 @@ class Worker:
                     attempt.command(response.command.command)
         elif which == "drain":
             self._stop.set()
+            self._session.beat()
         elif which == "resize":
             self._slots.resize(response.resize.queue, response.resize.slots)
+            self._session.beat()
 
     def _register(self) -> v1.Register:
         worker = v1.Worker(
