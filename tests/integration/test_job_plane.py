@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import signal
 from collections.abc import AsyncIterator
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -106,6 +107,16 @@ async def test_a_job_above_its_memory_limit_ends_and_its_worker_lives(mesh: Mesh
     assert failed.failure.reason == "MEMORY_LIMIT"
     after = await mesh.submit(count_job(3))
     assert (await mesh.until(after.id, *ENDED)).state == v1.JOB_STATE_SUCCEEDED
+
+
+async def test_the_queue_table_limits_memory_where_the_worker_was_told_nothing(mesh: Mesh, tmp_path: Path) -> None:
+    shipped = resources.files("mistudio_runtime").joinpath("queues.toml").read_text()
+    table = tmp_path / "queues.toml"
+    table.write_text(shipped.replace("memory_limit_kb = 4_000_000", "memory_limit_kb = 400_000"))
+    mesh.start("-m", "support.toy", "--name", "toy@1", MISTUDIO_QUEUES_FILE=str(table))
+    failed = await mesh.until((await mesh.submit(count_job(200, "greedy"))).id, *ENDED)
+    assert failed.failure.reason == "MEMORY_LIMIT"
+    assert "its queue allows 0.4 GB" in failed.failure.message
 
 
 @pytest.mark.parametrize("manner", ["count", "stubborn"])
