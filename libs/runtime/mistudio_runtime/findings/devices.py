@@ -11,11 +11,11 @@ def judge_devices(check: str, status: v1.HostStatus, who: str) -> Finding:
     """Judges the processors of a machine; `who` has them, e.g. "trainer@host-1"."""
     if status.device_problem:
         return warning(
-            check, f"{who} cannot use its GPU: {status.device_problem}.", repair_command(status.device_problem)
+            check, f"{who} cannot use the GPU: {status.device_problem}.", repair_command(status.device_problem)
         )
     if not status.devices:
         return fine(check, f"{who} has no GPU, so training runs on its CPU.")
-    return fine(check, f"{who} has {listed([_device(one) for one in status.devices])}.")
+    return fine(check, f"{who} can use {listed([_device(one) for one in status.devices])}.")
 
 
 def repair_command(problem: str) -> str:

@@ -16,7 +16,7 @@ def check_streams(facts: BrokerFacts) -> list[Finding]:
         return [warning(CHECK, "The streams cannot be looked at without the broker.", "mistudio doctor")]
     parts = [(stream.name, stream) for stream in facts.streams]
     if facts.consumers is not None:
-        parts.append(("consumers of JOBS", facts.consumers))
+        parts.append(("the consumers of JOBS", facts.consumers))
     found = [finding for name, part in parts for finding in _judge(name, part)]
     if not found:
         names = ", ".join(stream.name for stream in facts.streams)
@@ -30,5 +30,5 @@ def _judge(name: str, part: StreamFacts) -> list[Finding]:
         return [problem(CHECK, f"The broker lacks {name}, which a gateway makes when it starts.", RESTART)]
     if part.differences:
         what = listed(part.differences)
-        return [warning(CHECK, f"{name} is not as this gateway makes it: {what}.", RESTART)]
+        return [warning(CHECK, f"This gateway would make {name} otherwise: {what}.", RESTART)]
     return []
