@@ -115,7 +115,7 @@ def main() -> None:
     """Runs the worker until it is signalled."""
     settings = Settings.load()
     configure_logging(settings, "toy")
-    table = load_queues()
+    table = load_queues(settings.queues_file)
     options = parse_options(("trainer", "curator"), table, settings.host, sys.argv[1:])
     worker = Worker(settings, table, SERVICES, options)
     run_until_signalled(lambda stop: worker.run(settings.nats_url, stop))
