@@ -8,12 +8,14 @@ from pathlib import Path
 import click
 import pytest
 
+from mistudio_runtime.settings import Settings
 from support.command_lines import check
 from support.pages import ROOT, Page, all_pages
 
 PAGES = [pytest.param(page, id=str(page.path.relative_to(ROOT))) for page in all_pages()]
 PROGRAMS = re.compile(r"(mistudio|make|python -m|mistudio-\w+) ")
 OUTSIDE = ("http://", "https://", "mailto:")
+VARIABLE = re.compile(r"\bMISTUDIO_[A-Z_]+[A-Z]")
 OTHER_VARIABLES = {"MISTUDIO_CONFIG", "MISTUDIO_SAELENS_PYTHON"}
 
 pytestmark = pytest.mark.parametrize("page", PAGES)
@@ -63,7 +65,8 @@ def test_every_file_that_is_named_is_there(page: Page) -> None:
 
 
 def test_every_variable_that_is_named_is_read(page: Page) -> None:
-    from mistudio_runtime.settings import Settings
-
     known = {f"MISTUDIO_{name.upper()}" for name in Settings.model_fields} | OTHER_VARIABLES
-    assert set(re.findall(r"\bMISTUDIO_[A-Z_]+[A-Z]", page.text)) <= known
+    for file in (ROOT / "deploy").rglob("*"):
+        if file.is_file() and file.suffix != ".md":
+            known |= set(VARIABLE.findall(file.read_text(encoding="utf-8")))
+    assert set(VARIABLE.findall(page.text)) <= known
