@@ -275,7 +275,9 @@ uninstall() {
   if [[ -e $root$unit_folder/mistudio.target ]]; then
     found=(mistudio.target mistudio-gateway.service mistudio-broker.service "${found[@]}")
     say "stopping: jobs finish, save a checkpoint or go back to their queue"
-    if [[ $root ]]; then control disable "${found[@]}"; else control disable --now "${found[@]}"; fi
+    # The pattern: of the target alone, systemctl would not wait for the services that stop with it.
+    if [[ ! $root ]]; then control stop 'mistudio*'; fi
+    control disable "${found[@]}"
   fi
   for unit in "$root$unit_folder"/mistudio-worker@*.service.d/10-memory.conf; do
     remove "${unit#"$root"}"
