@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -84,12 +85,26 @@ def caller(workshop_mesh: Mesh) -> Caller:
     """A caller that has made a chain of artifacts and a throw-away dataset, by the page's own commands."""
     caller = Caller(workshop_mesh)
     chain = caller.answer("JobService/SubmitPipeline")
-    spare = caller.answer("JobService/SubmitJob").job.id
+    submitted = caller.answer("JobService/SubmitJob")
+    assert _timeless(submitted) == _timeless(_printed())
+    spare = submitted.job.id
     with mistudio.Client(workshop_mesh.address) as client:
         made = {job.step: client.jobs.get(job.id).result(timeout=CHAIN_SECONDS)[0] for job in chain.jobs}
         client.jobs.get(spare).result(timeout=CHAIN_SECONDS)
     caller.ids |= made | {"job": next(job.id for job in chain.jobs if job.step == "sae"), "spare": spare}
     return caller
+
+
+def _printed() -> v1.SubmitJobResponse:
+    """Returns what the page says that its SubmitJob prints."""
+    [(_, text)] = [fence for fence in PAGE.fences if fence[0] == "json"]
+    return Parse(text, v1.SubmitJobResponse())
+
+
+def _timeless(answer: v1.SubmitJobResponse) -> v1.SubmitJobResponse:
+    for name in ("create_time", "update_time"):
+        answer.job.ClearField(name)
+    return answer
 
 
 @contextmanager
@@ -135,6 +150,13 @@ def test_every_command_of_the_page_works(caller: Caller) -> None:
     for name in LAST:
         caller.answer(name, dataset=spare)
     assert not caller.left
+
+
+def test_the_gateway_lists_what_the_page_has(workshop_mesh: Mesh) -> None:
+    [line] = [line for line in PAGE.typed() if "--list-methods" in line]
+    words = shlex.split(line.replace(ADDRESS, workshop_mesh.address))[1:]
+    listed = subprocess.run([BUF, *words], capture_output=True, text=True, timeout=SECONDS, check=True).stdout.split()
+    assert public_methods().keys() <= set(listed)
 
 
 def _exit_code(status: grpc.StatusCode) -> int:

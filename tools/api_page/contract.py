@@ -50,6 +50,13 @@ def is_map(field: FieldDescriptor) -> bool:
     return bool(field.message_type and field.message_type.GetOptions().map_entry)
 
 
+def map_parts(field: FieldDescriptor) -> tuple[FieldDescriptor, FieldDescriptor]:
+    """Returns key and value of a map."""
+    entry = field.message_type
+    assert entry is not None
+    return entry.fields_by_name["key"], entry.fields_by_name["value"]
+
+
 def wrappers() -> list[Descriptor]:
     """Returns the requests and answers of the public rpcs, which the page shows with their rpc."""
     methods = [method for service in services() for method in service.methods]
@@ -81,4 +88,4 @@ def _collect(message: Descriptor, messages: dict[str, Descriptor], enums: dict[s
 
 def _value_fields(message: Descriptor) -> Iterator[FieldDescriptor]:
     for field in message.fields:
-        yield field.message_type.fields_by_name["value"] if is_map(field) else field
+        yield map_parts(field)[1] if is_map(field) else field

@@ -70,10 +70,12 @@ def _error(error: Error) -> tuple[str, str]:
 
 
 def _catalogue() -> str:
-    """Returns the catalogue of errors: status, reason, what it means, and the SDK's exception."""
+    """Returns the catalogue of errors that clients meet: status, reason, what it means, and the SDK's exception."""
     exceptions = {cls.code: f"`mistudio.{cls.__name__}`" for cls in sdk.MistudioError.__subclasses__()}
-    classes = [*errors.MeshError.__subclasses__(), errors.MeshError]
+    classes: list[type[errors.MeshError]] = errors.MeshError.__subclasses__()
+    classes.remove(errors.UnauthenticatedError)  # only workers need a token
     rows = [(f"`{_status(cls)}`", f"`{cls.reason}`", _says(cls), exceptions[_status(cls)]) for cls in classes]
+    rows.append(("`INTERNAL`", "", "The mesh failed; its log has the details.", exceptions["INTERNAL"]))
     return table(("status", "`reason` of ErrorInfo", "what it means", "in Python"), rows)
 
 
@@ -83,8 +85,6 @@ def _status(cls: type[errors.MeshError]) -> str:
 
 
 def _says(cls: type[errors.MeshError]) -> str:
-    if cls is errors.MeshError:
-        return "The mesh failed; its log has the details, the answer has not."
     return " ".join((cls.__doc__ or "").split())
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from contract import comment, is_map, is_ours
+from contract import comment, is_map, is_ours, map_parts
 
 _SCALARS = {
     FieldDescriptor.TYPE_DOUBLE: "double",
@@ -52,7 +52,7 @@ def _value_name(enum: EnumDescriptor, value: str) -> str:
 
 def _type(field: FieldDescriptor) -> str:
     if is_map(field):
-        key, value = (field.message_type.fields_by_name[name] for name in ("key", "value"))
+        key, value = map_parts(field)
         return f"map of {_one(key)} to {_one(value)}"
     if field.is_repeated:
         return f"list of {_one(field)}"
