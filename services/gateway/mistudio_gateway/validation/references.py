@@ -61,7 +61,7 @@ def check_reference(scope: Scope, ref: v1.ArtifactRef, path: str, kind: str) -> 
     elif how == "job_id":
         _check_job(scope, ref.job_id, path, kind)
     elif ref.step not in scope.steps:
-        scope.refuse(path, f"there is no step {ref.step!r} before this one")
+        scope.refuse(path, f"there is no step {ref.step!r} before this one in the same pipeline")
     else:
         _check_product(scope, kind_of(scope.steps[ref.step]), f"step {ref.step}", path, kind)
 
