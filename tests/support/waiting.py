@@ -11,8 +11,13 @@ T = TypeVar("T")
 _PERIOD_SECONDS = 0.01
 
 
-async def eventually(condition: Callable[[], T | Awaitable[T]], *, within: float = 30.0, what: str = "") -> T:
-    """Returns the condition's first true value; fails after `within` seconds, saying what was waited for."""
+async def eventually(
+    condition: Callable[[], T | Awaitable[T]], *, within: float = 30.0, what: str = "", period: float = _PERIOD_SECONDS
+) -> T:
+    """Returns the condition's first true value; fails after `within` seconds, saying what was waited for.
+
+    A condition that is costly to look at is looked at each `period` seconds.
+    """
     deadline = time.monotonic() + within
     while True:
         value = condition()
@@ -22,4 +27,4 @@ async def eventually(condition: Callable[[], T | Awaitable[T]], *, within: float
             return value
         if time.monotonic() > deadline:
             raise AssertionError(f"not within {within} s: {what or getattr(condition, '__doc__', None) or condition}")
-        await asyncio.sleep(_PERIOD_SECONDS)
+        await asyncio.sleep(period)

@@ -21,6 +21,7 @@ from mistudio.cli.stack.logs import logs
 from mistudio.cli.stack.status import status
 from mistudio.cli.stack.up import up
 from mistudio.cli.submit import submit
+from mistudio.cli.top.command import top
 from mistudio.cli.training import training
 from mistudio.cli.workers import workers
 
@@ -58,6 +59,7 @@ for command in (
     status,
     doctor,
     logs,
+    top,
     submit,
     jobs,
     queues,

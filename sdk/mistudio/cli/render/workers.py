@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from rich.console import RenderableType
@@ -18,15 +19,18 @@ def render_workers(workers: Sequence[v1.WorkerStatus]) -> RenderableType:
         return Text("no workers; start some: mistudio up", style="yellow")
     made = table("#worker", "queues", "runs", ">memory", "#seen")
     for status in workers:
-        busy = {served.queue: 0 for served in status.worker.queues}
-        for attempt in status.running:
-            busy[attempt.queue] = busy.get(attempt.queue, 0) + 1
-        slots = {served.queue: served.slots for served in status.worker.queues}
         made.add_row(
             Text.assemble(status.worker.name, (" draining", "yellow") if status.draining else ""),
-            Text("\n".join(f"{queue} {count}/{slots.get(queue, 0)}" for queue, count in busy.items())),
+            Text("\n".join(f"{queue} {taken}/{slots}" for queue, (taken, slots) in load(status).items())),
             Text("\n".join(attempt.job_id for attempt in status.running)),
             size(status.rss_bytes) if status.rss_bytes else "",
             Text(ago(status.last_seen_time), style="dim"),
         )
     return made
+
+
+def load(status: v1.WorkerStatus) -> dict[str, tuple[int, int]]:
+    """Returns slots taken and slots there are, of each queue that a worker serves."""
+    slots = {served.queue: served.slots for served in status.worker.queues}
+    taken = Counter(attempt.queue for attempt in status.running)
+    return {queue: (taken[queue], slots.get(queue, 0)) for queue in slots | taken}

@@ -1,0 +1,1 @@
+"""A live view of queues, workers and jobs."""
