@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shlex
 import signal
 import sys
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +20,13 @@ from support.mesh import Mesh, count_job
 from support.terminal import Terminal, needs_tmux
 
 pytestmark = [needs_tmux, pytest.mark.asyncio(loop_scope="module")]
+
+BROKEN_TOP = """
+import mistudio.cli.top.screen as screen
+from mistudio.cli.main import run
+screen.Frame = lambda scene: 1 / 0
+run(["top"])
+"""
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -137,26 +145,23 @@ async def test_top_outlives_the_gateway(mesh: Mesh, terminal: Terminal) -> None:
         assert "Traceback" not in terminal.screen()
 
 
-@pytest.mark.parametrize("end", ["q", "SIGTERM"])
-async def test_top_leaves_the_terminal_as_it_was(mesh: Mesh, terminal: Terminal, end: str) -> None:
-    terminal.run("stty -a | sha1sum; echo before")
-    before = await terminal.shows(r"^(\w{40}) .*\nbefore\n")
-    terminal.run("mistudio top; echo code=$?")
-    await terminal.shows(r"no job runs or waits|▶")
-    assert terminal.facts("#{alternate_on} #{cursor_flag}") == "1 0"
-    if end == "q":
-        terminal.press("q")
-        await terminal.shows(r"^code=0")
-    else:
-        [top] = psutil.Process(int(terminal.facts("#{pane_pid}"))).children()
-        top.terminate()
-        await terminal.shows(r"^code=143")
+@pytest.mark.parametrize(("end", "code"), [("q", 0), ("SIGTERM", 143), ("a bug", 1)])
+async def test_top_leaves_the_terminal_as_it_was(mesh: Mesh, terminal: Terminal, end: str, code: int) -> None:
+    terminal.run("stty -g | cksum; echo before")
+    before = await terminal.shows(r"^(\d+ \d+)\nbefore\n")
+    terminal.run(f"{f'python -c {shlex.quote(BROKEN_TOP)}' if end == 'a bug' else 'mistudio top'} 2>&1; echo code=$?")
+    if end != "a bug":
+        await terminal.shows(r"no job runs or waits|▶")
+        assert terminal.facts("#{alternate_on} #{cursor_flag}") == "1 0"
+        if end == "q":
+            terminal.press("q")
+        else:
+            [top] = psutil.Process(int(terminal.facts("#{pane_pid}"))).children()
+            top.terminate()
+    await terminal.shows(rf"^code={code}")
     assert terminal.facts("#{alternate_on} #{cursor_flag}") == "0 1"
-    assert before[0] in terminal.screen()
-    terminal.run("stty -a | sha1sum; echo visible")
-    after = await terminal.shows(r"^(\w{40}) .*\nvisible\n")
-    assert after[1] == before[1]
-    assert "echo visible" in terminal.screen()
+    terminal.run("clear; stty -g | cksum; echo visible")
+    await terminal.shows(rf"^{before[1]}\nvisible\n")
 
 
 async def test_logs_follow_until_ctrl_c(mesh: Mesh, terminal: Terminal) -> None:
