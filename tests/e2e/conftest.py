@@ -17,7 +17,7 @@ WORKERS = {
 }
 
 
-@pytest_asyncio.fixture(scope="session", loop_scope="session")
+@pytest_asyncio.fixture(scope="package", loop_scope="session")
 async def workshop_mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
     """Broker, gateway, one worker for everything, and another curator that a test may drain."""
     with NatsServer(tmp_path_factory.mktemp("nats")) as server:
