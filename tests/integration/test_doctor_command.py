@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +19,10 @@ from support.mesh import free_port
 class Machine:
     """One home, in which commands are typed."""
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, table: Path) -> None:
         self._environment = os.environ | {
             "MISTUDIO_HOME": str(home),
+            "MISTUDIO_QUEUES_FILE": str(table),
             "MISTUDIO_LISTEN": f"127.0.0.1:{free_port()}",
             "OMP_NUM_THREADS": "1",
         }
@@ -38,24 +40,29 @@ class Machine:
 
 
 @pytest.fixture
-def machine(home: Path) -> Iterator[Machine]:
-    machine = Machine(home)
+def machine(home: Path, tmp_path: Path) -> Iterator[Machine]:
+    """A machine whose queue table has one profile more: the curator alone, which starts fast."""
+    table = tmp_path / "queues.toml"
+    shipped = resources.files("mistudio_runtime") / "queues.toml"
+    table.write_text(f'{shipped.read_text(encoding="utf-8")}\ncurator = [["curator"]]\n', encoding="utf-8")
+    machine = Machine(home, table)
     yield machine
     machine.type("down")
 
 
 def test_a_stack_without_a_trainer_and_none(machine: Machine) -> None:
-    started = machine.type("up", "--profile", "datasets", "--detach")
+    started = machine.type("up", "--profile", "curator", "--detach")
     assert started.returncode == 0, started.stdout + started.stderr
     code, found, document = machine.doctor()
     gateway = document["gateway"]
     assert found["mesh", "gateway"]["message"].startswith(f"The gateway at {gateway} runs ")
     assert found["here", "port"]["message"].startswith(f"{gateway} is the gateway's (process ")
-    assert found["here", "stack"]["message"].startswith(f"Profile datasets runs at {gateway} with 4 processes")
+    assert found["here", "stack"]["message"].startswith(f"Profile curator runs at {gateway} with 3 processes")
     for check in (("here", "broker"), ("mesh", "broker"), ("mesh", "streams")):
         assert found[check]["severity"] == "OK", found[check]
     unserved = {one["command"]: one["message"] for one in document["findings"] if one["check"] == "queues"}
     assert unserved == {
+        "python -m mistudio_ingest": "No worker serves the queues datasets and processing.",
         "python -m mistudio_trainer": "No worker serves the queue training.",
         "python -m mistudio_extractor": "No worker serves the queue extraction.",
     }
