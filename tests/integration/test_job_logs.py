@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import signal
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 
 import mistudio
 from mistudio import v1
@@ -20,12 +20,18 @@ from support.waiting import eventually
 ENDED = (v1.JOB_STATE_SUCCEEDED, v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED)
 
 
-@pytest.fixture
-async def mesh(home: Path, nats_server: NatsServer) -> AsyncIterator[Mesh]:
-    async with Mesh(home, nats_server.url) as mesh:
-        mesh.environment["HF_TOKEN"] = "hunter2222"
-        await mesh.gateway()
-        yield mesh
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Mesh]:
+    """A gateway and a worker."""
+    with NatsServer(tmp_path_factory.mktemp("nats")) as server:
+        async with Mesh(tmp_path_factory.mktemp("mesh") / "home", server.url) as mesh:
+            mesh.environment["HF_TOKEN"] = "hunter2222"
+            await mesh.gateway()
+            await mesh.toy("toy@1")
+            yield mesh
 
 
 async def story(mesh: Mesh, job_id: str) -> list[mistudio.JobLogLine]:
@@ -41,7 +47,6 @@ def records(mesh: Mesh, process: int, job_id: str) -> list[dict[str, Any]]:
 
 
 async def test_what_libraries_log_reaches_the_job_s_log_in_measure_and_without_secrets(mesh: Mesh) -> None:
-    await mesh.toy()
     job = await mesh.submit(count_job(3, "noisy"))
     await mesh.until(job.id, *ENDED)
     lines = [(line.level, line.message) for line in await story(mesh, job.id) if line.state is None]
@@ -64,7 +69,6 @@ async def test_what_libraries_log_reaches_the_job_s_log_in_measure_and_without_s
 
 
 async def test_an_unexpected_error_leads_to_its_traceback(mesh: Mesh) -> None:
-    await mesh.toy()
     quick = v1.JobRequest(spec=v1.JobSpec(collect_garbage=v1.CollectGarbage(dry_run=True)), max_attempts=1)
     for request in (count_job(3, "crash", max_attempts=1), quick):
         job = await mesh.submit(request)
@@ -81,7 +85,7 @@ async def test_an_unexpected_error_leads_to_its_traceback(mesh: Mesh) -> None:
 
 
 async def test_the_story_of_a_job_whose_worker_was_killed(mesh: Mesh) -> None:
-    worker = await mesh.toy("toy@1")
+    worker = mesh.processes[1]
     job = await mesh.submit(count_job(60))
     await mesh.until(job.id, v1.JOB_STATE_RUNNING)
     await eventually(lambda: _has_logged(mesh, job.id), what="the job has logged")
