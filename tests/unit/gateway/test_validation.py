@@ -97,6 +97,7 @@ def test_bad_training_is_refused(scope: Scope, fields: dict[str, Any], field: st
     ("spec", "field", "says"),
     [
         (v1.DownloadDataset(), "", "name a source"),
+        (v1.DownloadDataset(bundled="nope"), ".bundled", "there is python-topics"),
         (v1.DownloadDataset(hub=v1.HubDataset(name="../x")), ".hub.name", "owner/name"),
         (v1.DownloadDataset(local=v1.LocalFiles()), ".local.paths", "at least one"),
         (v1.DownloadDataset(local=v1.LocalFiles(paths=["/etc/passwd"])), ".local.paths[0]", "outside the allowed"),

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import time
+from urllib.parse import urlsplit
+
 import structlog
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
 
 log = structlog.get_logger(__name__)
+
+_SAY_AGAIN_SECONDS = 10.0
+"""Between two lines on a broker that does not answer: it is asked four times a second."""
 
 
 async def connect(url: str, name: str) -> Client:
@@ -22,9 +28,17 @@ async def connect(url: str, name: str) -> Client:
     async def on_reconnect() -> None:
         log.info("broker connection is back")
 
+    said = -_SAY_AGAIN_SECONDS
+
     async def on_error(error: Exception) -> None:
-        # The only place where a permission violation or a slow consumer shows.
-        log.warning("broker error", kind=type(error).__name__, slow_consumer=isinstance(error, SlowConsumerError))
+        nonlocal said
+        kind = type(error).__name__
+        if client.is_connected:
+            # The only place where a permission violation or a slow consumer shows.
+            log.warning("broker error", kind=kind, slow_consumer=isinstance(error, SlowConsumerError))
+        elif time.monotonic() - said >= _SAY_AGAIN_SECONDS:
+            said = time.monotonic()
+            log.warning("no broker answers; trying again", broker=urlsplit(url).netloc.rpartition("@")[2], kind=kind)
 
     client = Client()
     await client.connect(

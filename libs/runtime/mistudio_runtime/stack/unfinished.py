@@ -15,7 +15,7 @@ from mistudio import v1
 from mistudio_runtime.processes.private_files import write_private_json
 from mistudio_runtime.stack.health import LOCAL_CHANNEL
 
-_CALL_SECONDS = 3.0
+_CALL_SECONDS = 10.0
 _PAGE = 1_000
 _ACTIVE = (v1.JOB_STATE_RUNNING, v1.JOB_STATE_PAUSING, v1.JOB_STATE_CANCELLING)
 _UNFINISHED = (*_ACTIVE, v1.JOB_STATE_QUEUED, v1.JOB_STATE_WAITING, v1.JOB_STATE_PAUSED)

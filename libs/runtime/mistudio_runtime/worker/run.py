@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from mistudio_runtime.broker.binary import BrokerError
 from mistudio_runtime.broker.discovery import wait_for_broker
-from mistudio_runtime.process import run_until_signalled
+from mistudio_runtime.process import run_until_signalled, unless_stopped
 from mistudio_runtime.queues import QueueTableError, load_queues
 from mistudio_runtime.settings import Settings, SettingsError
 from mistudio_runtime.stack.record import discover_token
@@ -54,5 +54,5 @@ def _with_token(settings: Settings) -> Settings:
 
 
 async def _run(worker: Worker, settings: Settings, stop: asyncio.Event) -> None:
-    url = settings.nats_url or await wait_for_broker(settings.home, _BROKER_SECONDS)
+    url = settings.nats_url or await unless_stopped(stop, wait_for_broker(settings.home, _BROKER_SECONDS))
     await worker.run(url, stop)

@@ -19,6 +19,7 @@ from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.host.status import HostSampler
 from mistudio_runtime.jobs import Service, ServiceContext, Stop
 from mistudio_runtime.jobs.failures import PermanentFailure
+from mistudio_runtime.process import unless_stopped
 from mistudio_runtime.queues import QueueTable
 from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings
@@ -65,11 +66,11 @@ class Worker:
     async def run(self, nats_url: str, stop: asyncio.Event) -> None:
         """Works until `stop` is set or the gateway says drain; then drains.
 
-        Raises SessionRefusedError if the gateway refuses this worker.
+        Raises SessionRefusedError if the gateway refuses this worker, StoppedEarlyError if it never found the broker.
         """
         self._stop = stop
+        client = await unless_stopped(stop, connect(nats_url, self._options.name))
         server = await self._serve()
-        client = await connect(nats_url, self._options.name)
         queues = [self._table.queue(name) for name in self._options.slots]
         puller = Puller(client, queues, self._slots, self._start)
         session = asyncio.create_task(self._session.run())

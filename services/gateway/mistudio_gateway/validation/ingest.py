@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 from mistudio import v1
 from mistudio_gateway.validation.references import check_optional_reference, check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
+from mistudio_runtime.bundled import BUNDLED_DATASETS, BUNDLED_MODELS
 
 TEXT_SUFFIXES = (".txt", ".md", ".jsonl", ".csv", ".parquet")
 MAX_CONTEXT_LENGTH = 131_072
@@ -24,6 +26,8 @@ def download_dataset(spec: v1.DownloadDataset, path: str, scope: Scope) -> None:
         _local_files(list(spec.local.paths), f"{path}.local.paths", scope)
     elif source is None or not spec.bundled:
         scope.refuse(path, "name a source: hub, local or bundled")
+    else:
+        _bundled(spec.bundled, BUNDLED_DATASETS, f"{path}.bundled", scope)
 
 
 def download_model(spec: v1.DownloadModel, path: str, scope: Scope) -> None:
@@ -35,6 +39,8 @@ def download_model(spec: v1.DownloadModel, path: str, scope: Scope) -> None:
         _model_folder(spec.local_path, f"{path}.local_path", scope)
     elif source is None or not spec.bundled:
         scope.refuse(path, "name a source: hub, local_path or bundled")
+    else:
+        _bundled(spec.bundled, BUNDLED_MODELS, f"{path}.bundled", scope)
 
 
 def import_sae(spec: v1.ImportSae, path: str, scope: Scope) -> None:
@@ -97,6 +103,10 @@ def _text_column(spec: v1.TokenizeDataset, path: str, scope: Scope) -> None:
         scope.refuse(f"{path}.text_column", f"the dataset has no such column; it has {', '.join(columns)}")
     elif isinstance(columns, dict) and "string" not in str(columns[spec.text_column]):
         scope.refuse(f"{path}.text_column", f"holds {columns[spec.text_column]}, not text")
+
+
+def _bundled(name: str, known: Sequence[str], path: str, scope: Scope) -> None:
+    scope.require(name in known, path, f"{name!r} does not come with miStudio; there is {', '.join(known)}")
 
 
 def _hub(name: str, revision: str, path: str, scope: Scope) -> None:
