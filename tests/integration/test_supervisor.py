@@ -184,13 +184,17 @@ async def test_a_second_ctrl_c_kills(home: Path) -> None:
         assert not any("did not end within" in line for line in run.lines)
 
 
-async def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace(home: Path) -> None:
+async def test_a_worker_that_ignores_the_stop_is_killed_after_the_grace_and_no_sooner(home: Path) -> None:
     async with Run(home, trainer=STUBBORN) as run:
         await run.ready()
         await run.said("| up")
         run.signal(signal.SIGTERM)
-        await run.said("trainer did not end within 13 s and is killed")
+        await run.said("stopping")
+        run.signal(signal.SIGTERM)
+        run.signal(signal.SIGHUP)
+        await run.said("did not end within 13 s")
         assert await run.ended() == 0
+    assert not any("killing what is left" in line for line in run.lines)
 
 
 async def test_kill_9_of_the_supervisor_leaves_no_process_and_a_new_one_starts(home: Path) -> None:

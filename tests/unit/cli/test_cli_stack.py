@@ -105,6 +105,33 @@ def test_down_stops_the_supervisor(
     assert capsys.readouterr().out == "no mesh runs here\n"
 
 
+def test_the_brokers_password_is_not_shown(
+    tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_state(tmp_path, sleeper.pid, nats_url="nats://mistudio:hidden-word@127.0.0.1:1")
+    assert run(["status", "--json"]) == 5
+    assert run(["up", "--json"]) == 0
+    assert "hidden-word" not in capsys.readouterr().out
+
+
+def test_down_by_force_asks_and_then_kills(tmp_path: Path) -> None:
+    code = """
+import signal
+for number in (signal.SIGTERM, signal.SIGINT):
+    signal.signal(number, lambda *_: None)
+print("up", flush=True)
+assert {signal.sigwait({signal.SIGTERM, signal.SIGINT}) for _ in range(2)} == {signal.SIGTERM, signal.SIGINT}
+"""
+    blocked = f"import signal; signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGTERM, signal.SIGINT))\n{code}"
+    command = [sys.executable, "-c", blocked, "mistudio_runtime.stack"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        write_state(tmp_path, process.pid)
+        assert run(["down", "--force"]) == 0
+        assert process.wait() == 0
+
+
 def test_down_says_what_it_requeued(
     tmp_path: Path, sleeper: subprocess.Popen[bytes], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
 class _StopRequest:
-    """The first signal asks for an orderly end, the second for an immediate one."""
+    """The first signal asks for an orderly end; Ctrl-C after it for an immediate one."""
 
     def __init__(self, stack: Stack, console: Console) -> None:
         self.asked = asyncio.Event()
@@ -23,13 +23,14 @@ class _StopRequest:
         self._stack = stack
         self._console = console
 
-    def __call__(self) -> None:
+    def __call__(self, number: signal.Signals) -> None:
+        """Obeys. Only Ctrl-C is impatient: SIGTERM and SIGHUP may come from several sides, each of them once."""
         if not self.asked.is_set():
             self._console.say(
                 "stopping: jobs finish, save a checkpoint or go back to their queue; Ctrl-C again kills them"
             )
             self.asked.set()
-        else:
+        elif number == signal.SIGINT:
             self._console.say("killing what is left")
             self.impatient = True
             self._stack.kill()
@@ -38,8 +39,8 @@ class _StopRequest:
 async def run_stack(settings: Settings, plan: StackPlan, console: Console) -> int:
     """Runs until SIGINT, SIGTERM or SIGHUP.
 
-    Returns 0 after an orderly end that was asked for, 1 if the stack could not start (and says why), 130 if it was
-    killed by a second signal.
+    Returns 0 after an orderly end that was asked for, 1 if the stack could not start (and says why), 130 if what was
+    left was killed by a Ctrl-C after that.
     """
     stack = Stack(settings, plan, console)
     request = _StopRequest(stack, console)
@@ -47,7 +48,7 @@ async def run_stack(settings: Settings, plan: StackPlan, console: Console) -> in
     for number in _SIGNALS:
         # nohup has SIGHUP ignored, and means it.
         if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN:
-            loop.add_signal_handler(number, request)
+            loop.add_signal_handler(number, request, number)
     try:
         await _start_unless_asked(stack, request)
         await request.asked.wait()

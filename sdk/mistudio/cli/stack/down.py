@@ -19,16 +19,22 @@ _SHOWN = 20
 
 @click.command(cls=MeshCommand)
 @click.option("--timeout", type=float, default=120.0, show_default=True, help="Seconds to wait for the drain.")
+@click.option(
+    "--force", is_flag=True, help="Do not wait for jobs: kill them. They run again from their last checkpoint."
+)
 @click.pass_obj
-def down(session: Session, timeout: float) -> int | None:
+def down(session: Session, timeout: float, force: bool) -> int | None:  # noqa: FBT001 - click calls it so
     """Stops the mesh on this machine; what runs is checkpointed or put back, nothing is lost."""
     state = running_stack()
     if state is None:
         session.show({"stopped": False}, lambda: "no mesh runs here")
         return None
+    if force:
+        supervisor.kill(state.pid)
     stopped = supervisor.stop(state.pid, timeout)
     if not stopped:
-        session.errors.print(f"the mesh still drains (pid {state.pid}); wait, or look: mistudio logs", soft_wrap=True)
+        still = f"the mesh still drains (pid {state.pid}); wait on: mistudio down    kill: mistudio down --force"
+        session.errors.print(still, soft_wrap=True)
         return Exit.TIMEOUT
     left = [process for process in state.processes if process.alive]
     unfinished = read_unfinished(state.pid)

@@ -47,7 +47,7 @@ class StackState:
     processes: tuple[StackProcess, ...]
     """What it started."""
     document: dict[str, Any]
-    """The whole file."""
+    """The file, but for the broker's URL, which holds a password."""
 
     @property
     def alive(self) -> bool:
@@ -59,6 +59,7 @@ def read_state() -> StackState | None:
     """Returns the stack of this home; None if there is no file or it is no longer whole."""
     try:
         document = json.loads((home() / "run" / "stack.json").read_text(encoding="utf-8"))
+        document.pop("nats_url", None)
         processes = [StackProcess(one["name"], one["pid"] or 0, one.get("log") or "") for one in document["processes"]]
         return StackState(
             pid=int(document["pid"]),

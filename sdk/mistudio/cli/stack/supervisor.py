@@ -99,6 +99,13 @@ def stop(pid: int, timeout: float, *, ended: Callable[[], bool] | None = None) -
     return True
 
 
+def kill(pid: int) -> None:
+    """Lets a supervisor kill what it is waiting for."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGTERM)  # a Ctrl-C kills only what drains already
+        os.kill(pid, signal.SIGINT)
+
+
 def tail(log: Path, lines: int = 20) -> str:
     """Returns the last lines of a log; empty if there is none."""
     try:

@@ -12,6 +12,7 @@ from mistudio.cli.exits import Exit
 from mistudio.cli.session import Session
 from mistudio.cli.stack import supervisor
 from mistudio.cli.stack.state import StackState, running_stack
+from mistudio.errors import MistudioError
 
 _DEFAULT_PROFILE = "minimal"
 _START_SECONDS = 120.0
@@ -40,7 +41,12 @@ def up(session: Session, profile: str | None, scale: tuple[str, ...], detach: bo
         sys.stdout.flush()
         os.execv(arguments[0], arguments)  # noqa: S606 - our own module under our own interpreter
     process = supervisor.start(arguments)
-    gateway = supervisor.wait_until_ready(process, _START_SECONDS)
+    try:
+        gateway = supervisor.wait_until_ready(process, _START_SECONDS)
+    except MistudioError:
+        if (winner := running_stack()) is None or winner.pid == process.pid:
+            raise
+        return _already(session, winner, profile)
     supervisor.wait_for_workers(gateway, _ATTACH_SECONDS)
     document = {"pid": process.pid, "profile": profile, "gateway": gateway}
     session.show(document, lambda: f"the mesh runs (profile {profile}), gateway {gateway}, pid {process.pid}")
