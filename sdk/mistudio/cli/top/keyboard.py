@@ -18,10 +18,11 @@ _ESCAPE_SECONDS = 0.05
 class Keyboard:
     """Gives each key to `press` while the block runs; the terminal is afterwards as it was, whatever happens."""
 
-    def __init__(self, fd: int, press: Callable[[str], None]) -> None:
-        """Takes the terminal's descriptor."""
+    def __init__(self, fd: int, press: Callable[[str], None], lost: Callable[[], None]) -> None:
+        """Takes the terminal's descriptor; `lost` hears, once, that the terminal has gone."""
         self._fd = fd
         self._press = press
+        self._lost = lost
         self._decoder = KeyDecoder()
         self._waiting: asyncio.TimerHandle | None = None
 
@@ -38,7 +39,15 @@ class Keyboard:
     def _read(self) -> None:
         if self._waiting is not None:
             self._waiting.cancel()
-        for key in self._decoder.feed(os.read(self._fd, 1024)):
+        try:
+            read = os.read(self._fd, 1024)
+        except OSError:
+            read = b""
+        if not read:  # it would be readable for ever
+            asyncio.get_running_loop().remove_reader(self._fd)
+            self._lost()
+            return
+        for key in self._decoder.feed(read):
             self._press(key)
         if self._decoder.waits:
             self._waiting = asyncio.get_running_loop().call_later(_ESCAPE_SECONDS, self._give_up)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 import sys
+import termios
 from datetime import datetime
 from typing import Any
 
@@ -31,7 +33,12 @@ _CLOCK_SECONDS = 1.0
 
 def show_screen(gateway: str, console: Console, interval: float) -> int:
     """Shows the mesh until the user has seen enough; returns the exit code. The terminal is then as it was."""
-    ended_by = asyncio.run(_run(gateway, console, interval))
+    try:
+        ended_by = asyncio.run(_run(gateway, console, interval))
+    except (OSError, termios.error) as error:
+        if error.args[:1] != (errno.EIO,):
+            raise
+        ended_by = signal.SIGHUP  # the terminal has gone, and cannot be put in order
     if ended_by in (signal.SIGTERM, signal.SIGHUP):  # whoever sent it hears that it worked
         signal.signal(ended_by, signal.SIG_DFL)
         os.kill(os.getpid(), ended_by)
@@ -57,7 +64,7 @@ class _Screen:
         self._live = Live(
             console=console, screen=True, auto_refresh=False, redirect_stdout=False, redirect_stderr=False
         )
-        self._keyboard = Keyboard(sys.stdin.fileno(), self._press)
+        self._keyboard = Keyboard(sys.stdin.fileno(), self._press, lambda: self._end(int(signal.SIGHUP)))
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def run(self) -> int:
