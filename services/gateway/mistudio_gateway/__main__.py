@@ -15,7 +15,7 @@ from mistudio_runtime.service_manager import announce_ready
 from mistudio_runtime.serving.server import MeshServer, PortTakenError
 from mistudio_runtime.settings import Settings, SettingsError
 from mistudio_runtime.telemetry.logging import configure_logging, get_logger
-from mistudio_runtime.token_file import with_gateway_token
+from mistudio_runtime.token_file import warn_of_readers, with_gateway_token
 
 USAGE_ERROR = 2
 
@@ -41,6 +41,7 @@ def main() -> None:
     try:
         settings = with_gateway_token(Settings.load())
         configure_logging(settings, "gateway")
+        warn_of_readers(settings)
         run_until_signalled(lambda stop: serve(settings, stop))
     except (SettingsError, QueueTableError, PortTakenError, BrokerError) as error:
         sys.stderr.write(f"{error}\n")

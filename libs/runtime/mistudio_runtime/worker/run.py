@@ -15,7 +15,7 @@ from mistudio_runtime.queues import QueueTableError, load_queues
 from mistudio_runtime.settings import Settings, SettingsError
 from mistudio_runtime.stack.record import discover_token
 from mistudio_runtime.telemetry.logging import configure_logging
-from mistudio_runtime.token_file import with_worker_token
+from mistudio_runtime.token_file import warn_of_readers, with_worker_token
 from mistudio_runtime.worker.options import parse_options
 from mistudio_runtime.worker.services import ServiceError, load_services
 from mistudio_runtime.worker.session import SessionRefusedError
@@ -37,6 +37,7 @@ def run_worker(services: Sequence[str], argv: Sequence[str] | None = None) -> No
         if options.device is not None:
             settings = settings.model_copy(update={"device": options.device})
         configure_logging(settings, options.name.partition("@")[0])
+        warn_of_readers(settings)
         loaded = load_services(options.services, table)
         worker = Worker(settings, table, loaded, options)
         run_until_signalled(lambda stop: _run(worker, settings, stop))
