@@ -55,6 +55,9 @@ def test_a_worker_is_scaled_by_name() -> None:
         ("nope", [], "choose one of minimal, full, datasets, training"),
         ("minimal", ["trainer=2"], "it has worker"),
         ("full", ["trainer=0"], "at least 1"),
+        ("full", ["trainer=257"], "take at most 256"),
+        ("full", ["trainer=99999999"], "take at most 256"),
+        ("full", [f"trainer={'9' * 5000}"], "take at most 256"),
         ("full", ["trainer"], "write it as trainer=2"),
     ],
 )

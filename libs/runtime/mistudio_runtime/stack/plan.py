@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from mistudio_runtime.queues import QueueTable
 
 GATEWAY_COMMAND = (sys.executable, "-m", "mistudio_gateway")
+MOST = 256
+"""Processes of one worker: more are a slip of the finger, and would take the machine down."""
 COMBINED = "worker"
 """Name of a process that serves several services."""
+_MOST_DIGITS = 20
 
 
 class PlanError(Exception):
@@ -54,6 +57,8 @@ def plan_stack(table: QueueTable, profile: str, scale: Mapping[str, int]) -> Sta
             raise PlanError(f"profile {profile} has no process {name!r} to scale; it has {', '.join(processes)}")
         if count < 1:
             raise PlanError(f"--scale {name}={count}: take at least 1")
+        if count > MOST:
+            raise PlanError(f"--scale {name}: take at most {MOST}")
     workers = tuple(
         WorkerPlan(numbered, services)
         for name, services in processes.items()
@@ -70,7 +75,8 @@ def parse_scale(values: Sequence[str]) -> dict[str, int]:
         name, equals, count = value.partition("=")
         if not (name and equals and count.isdecimal()):
             raise PlanError(f"--scale {value}: write it as trainer=2")
-        scale[name] = int(count)
+        # Python refuses to read thousands of digits.
+        scale[name] = int(count) if len(count) < _MOST_DIGITS else MOST + 1
     return scale
 
 
