@@ -13,6 +13,8 @@ from pydantic import AfterValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, TomlConfigSettingsSource
 from pydantic_settings import SettingsError as UnreadableError
 
+from mistudio_runtime.broker.url import checked_url
+
 DEVICE = re.compile(r"^(cpu|cuda(:[0-9]{1,3})?)?$")
 """How a device is written."""
 
@@ -21,6 +23,11 @@ WORKER_STOP_MARGIN_SECONDS = 12.0
 """Beyond the jobs' own grace: for a worker to kill what does not obey, to report, and to leave."""
 
 _EVERYWHERE = ("", "0.0.0.0", "[::]")  # noqa: S104 - recognized, not bound
+
+
+_NAME_BYTES = 255
+_PATH_BYTES = os.pathconf("/", "PC_PATH_MAX")
+"""Whole, and of it each name: what common file systems take."""
 
 
 class SettingsError(Exception):
@@ -37,17 +44,29 @@ def settings_file() -> Path:
     return Path(os.environ.get("MISTUDIO_CONFIG") or default_home() / "config.toml")
 
 
-AbsolutePath = Annotated[Path, AfterValidator(lambda path: path.expanduser().absolute())]
+def _absolute(path: Path) -> Path:
+    """Returns the path from the root. Raises ValueError if no file can lie there."""
+    try:
+        path = path.expanduser().absolute()
+    except RuntimeError:
+        raise ValueError("no home is known for the user after its ~") from None
+    longest = max((len(os.fsencode(part)) for part in path.parts), default=0)
+    if longest > _NAME_BYTES or len(os.fsencode(path)) + _NAME_BYTES > _PATH_BYTES:
+        raise ValueError("the path is too long for a file system; choose a shorter one")
+    return path
+
+
+AbsolutePath = Annotated[Path, AfterValidator(_absolute)]
 
 
 class Settings(BaseSettings):
     """What every service of the mesh is told."""
 
-    model_config = SettingsConfigDict(env_prefix="MISTUDIO_", extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="MISTUDIO_", extra="ignore", frozen=True, hide_input_in_errors=True)
 
     home: AbsolutePath = Field(default_factory=default_home)
     """Where the embedded broker, the artifacts, checkpoints and logs lie."""
-    nats_url: str = ""
+    nats_url: Annotated[str, AfterValidator(lambda url: url and checked_url(url))] = ""
     """The broker, e.g. nats://localhost:4222; empty takes the embedded one."""
     nats_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     """Copies of streams and buckets in a broker cluster."""
@@ -98,7 +117,7 @@ class Settings(BaseSettings):
         """Reads the settings. Raises SettingsError that lists everything that is wrong."""
         try:
             return cls(**overrides)
-        except (ValidationError, UnreadableError, TOMLDecodeError, OSError) as error:
+        except (ValidationError, UnreadableError, TOMLDecodeError, UnicodeDecodeError, OSError) as error:
             raise SettingsError(
                 "\n".join(["the settings are wrong:", *(f"  {line}" for line in _lines(error))])
             ) from error
@@ -133,7 +152,11 @@ class Settings(BaseSettings):
 def _lines(error: Exception) -> list[str]:
     """Returns everything that is wrong, each after the name of its variable or file."""
     if isinstance(error, ValidationError):
-        return [f"MISTUDIO_{'_'.join(map(str, bad['loc'])).upper()}: {bad['msg']}" for bad in error.errors()]
+        return [
+            f"MISTUDIO_{'_'.join(map(str, bad['loc'])).upper()}: {bad['msg'].removeprefix('Value error, ')}"
+            for bad in error.errors()
+        ]
     if isinstance(error, UnreadableError) and (field := re.search(r'field "(\w+)"', str(error))):
         return [f'MISTUDIO_{field[1].upper()}: Input should be a list in JSON, such as ["/data"]']
-    return [f"{settings_file()}: {error}"]
+    why = "the file is not UTF-8 text" if isinstance(error, UnicodeDecodeError) else error
+    return [f"{settings_file()}: {why}"]

@@ -105,7 +105,7 @@ def test_where_only_the_client_is_installed(monkeypatch: pytest.MonkeyPatch) -> 
 def test_a_local_part_that_fails_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(here, "_MODULE", "mistudio_runtime.never")
     (finding,) = here.check_here()
-    assert finding.severity == v1.SEVERITY_WARNING
+    assert finding.severity == v1.SEVERITY_PROBLEM
 
 
 def test_nothing_runs_at_all(closed: str, home: Path) -> None:

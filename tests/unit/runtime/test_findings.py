@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from mistudio import v1
-from mistudio_runtime.broker.facts import BrokerFacts, StreamFacts, address_of
+from mistudio_runtime.broker.facts import BrokerFacts, StreamFacts
+from mistudio_runtime.broker.url import address_of
 from mistudio_runtime.findings.broker import judge_broker
 from mistudio_runtime.findings.disk import judge_disk
 from mistudio_runtime.findings.text import counted, listed, size, span
@@ -99,7 +100,7 @@ def test_everything_that_is_wrong_is_told() -> None:
 
 def test_no_credentials_are_told() -> None:
     assert address_of("nats://mesh:secret@broker.example:4333") == "broker.example:4333"
-    assert address_of("nats://token@a,b:4223") == "a:4222,b:4223"
+    assert address_of("nats://a,b:mesh@[::1]") == "[::1]:4222"
     assert address_of("a:1") == "a:1"
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import time
-from urllib.parse import urlsplit
 
 import structlog
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
+
+from mistudio_runtime.broker.url import address_of
 
 log = structlog.get_logger(__name__)
 
@@ -38,7 +39,7 @@ async def connect(url: str, name: str) -> Client:
             log.warning("broker error", kind=kind, slow_consumer=isinstance(error, SlowConsumerError))
         elif time.monotonic() - said >= _SAY_AGAIN_SECONDS:
             said = time.monotonic()
-            log.warning("no broker answers; trying again", broker=urlsplit(url).netloc.rpartition("@")[2], kind=kind)
+            log.warning("no broker answers; trying again", broker=address_of(url), kind=kind)
 
     client = Client()
     await client.connect(

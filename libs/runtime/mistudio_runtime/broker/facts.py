@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from urllib.parse import urlsplit
-
-_PORT = 4222
 
 
 @dataclass
@@ -57,9 +54,3 @@ class BrokerFacts:
     def refusing(self) -> list[StreamFacts]:
         """The streams that store nothing more."""
         return [stream for stream in self.streams if stream.refusal]
-
-
-def address_of(url: str) -> str:
-    """Returns "host:port" of a broker's URL, or of several with commas; credentials are left out."""
-    places = [urlsplit(one if "://" in one else f"nats://{one}") for one in url.split(",")]
-    return ",".join(f"{place.hostname or 'localhost'}:{place.port or _PORT}" for place in places)

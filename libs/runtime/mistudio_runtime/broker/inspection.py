@@ -17,7 +17,8 @@ from nats.js.errors import APIError, ServerError
 from nats.js.kv import KV_DEL, KV_OP
 
 from mistudio_runtime.broker import names
-from mistudio_runtime.broker.facts import BrokerFacts, StreamFacts, address_of
+from mistudio_runtime.broker.facts import BrokerFacts, StreamFacts
+from mistudio_runtime.broker.url import address_of
 
 PROMPT_SECONDS = 2.0
 """Within which a broker in good health answers."""

@@ -12,9 +12,10 @@ from nats.aio.client import Client
 
 from mistudio import v1
 from mistudio_runtime.broker.discovery import discover_broker
-from mistudio_runtime.broker.facts import BrokerFacts, address_of
+from mistudio_runtime.broker.facts import BrokerFacts
 from mistudio_runtime.broker.inspection import BrokerInspection
 from mistudio_runtime.broker.provision import buckets, streams
+from mistudio_runtime.broker.url import address_of
 from mistudio_runtime.findings import Finding, fine, problem, warning
 from mistudio_runtime.findings.broker import CHECK, START_EXTERNAL, judge_broker
 from mistudio_runtime.findings.text import listed

@@ -24,7 +24,7 @@ def check_port(settings: Settings, record: StackRecord | None) -> Finding:
         fix_address(address)
     except AddressError as error:
         text = str(error)
-        return problem(CHECK, f"{text[0].upper()}{text[1:]}.", elsewhere(address))
+        return problem(CHECK, f"{text[0].upper()}{text[1:].rstrip('.')}.", elsewhere(address))
     return fine(CHECK, f"{address} is free for a gateway.")
 
 

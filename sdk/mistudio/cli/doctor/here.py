@@ -29,10 +29,11 @@ def check_here() -> list[v1.Finding]:
         )
         return list(Parse(ended.stdout, v1.CheckMeshResponse(), ignore_unknown_fields=True).findings)
     except subprocess.TimeoutExpired:
-        return [_unchecked(f"This machine could not be looked at within {_SECONDS:.0f} s.")]
+        return [_unchecked(f"This machine could not be looked at within {_SECONDS:.0f} s.", v1.SEVERITY_WARNING)]
     except (OSError, subprocess.CalledProcessError, ParseError):
-        return [_unchecked("This machine could not be looked at, because the program that does it fails.")]
+        sentence = "This machine could not be looked at, because the program that does it fails."
+        return [_unchecked(sentence, v1.SEVERITY_PROBLEM)]
 
 
-def _unchecked(sentence: str) -> v1.Finding:
-    return v1.Finding(check="services", severity=v1.SEVERITY_WARNING, message=sentence, command=f"python -m {_MODULE}")
+def _unchecked(sentence: str, severity: v1.Severity.ValueType) -> v1.Finding:
+    return v1.Finding(check="services", severity=severity, message=sentence, command=f"python -m {_MODULE}")
