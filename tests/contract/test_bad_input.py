@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -51,6 +52,17 @@ async def test_a_thousand_bad_fields_are_still_an_invalid_argument(mesh: Mesh) -
 
 async def test_a_request_too_large_to_record_is_refused(mesh: Mesh) -> None:
     assert await status(mesh.submit(count_job(5, "a" * 3_000_000))) == grpc.StatusCode.INVALID_ARGUMENT
+
+
+async def test_what_a_refused_caller_sent_is_logged_and_repeated_in_part(mesh: Mesh) -> None:
+    call = v1.QueueServiceStub(mesh.channel).ExplainRoute(v1.ExplainRouteRequest(kind="k" * 2_000_000), timeout=10)
+    assert await status(call) == grpc.StatusCode.INVALID_ARGUMENT
+    assert await status(mesh.submit(quick_job(depends_on=["n" * 4_000] * 60))) == grpc.StatusCode.INVALID_ARGUMENT
+    lines = (mesh.home / "process-0.log").read_text().splitlines()
+    messages = [json.loads(line)["message"] for line in lines if "call refused" in line]
+    assert len(messages) == 2
+    assert "is no job kind: " in messages[0]
+    assert max(len(message) for message in messages) <= 1_000
 
 
 async def test_a_watch_from_beyond_the_last_event_tells_the_end(mesh: Mesh) -> None:

@@ -15,6 +15,7 @@ from mistudio import v1
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.live_bucket import LiveBucket
+from mistudio_gateway.quoting import quoted
 from mistudio_gateway.state_machine import IllegalTransitionError
 from mistudio_runtime.errors import FailedPreconditionError, NotFoundError
 
@@ -105,7 +106,7 @@ class Ledger:
             await self._bucket.purge(job_id)
 
     async def _read(self, job_id: str) -> tuple[v1.Job, int]:
-        unknown = NotFoundError(f"there is no job {job_id!r}; `mistudio jobs list` shows what there is")
+        unknown = NotFoundError(f"there is no job {quoted(job_id)}; `mistudio jobs list` shows what there is")
         if not _ID.fullmatch(job_id):  # the broker has no keys like this, and drops a connection for a very long one
             raise unknown
         with broker_answers():

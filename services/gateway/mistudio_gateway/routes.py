@@ -10,7 +10,8 @@ from mistudio import v1
 from mistudio_gateway.diagnosis import unserved
 from mistudio_gateway.expected_start import expected_wait
 from mistudio_gateway.ledger import Ledger, utc_now
-from mistudio_gateway.validation import Scope, validate_spec
+from mistudio_gateway.quoting import MAX_QUOTED, quoted
+from mistudio_gateway.validation import Scope, fits, validate_spec
 from mistudio_gateway.validation.references import kind_of
 from mistudio_gateway.worker_registry import WorkerRegistry, free_slots, slots_of
 from mistudio_runtime.broker import names
@@ -40,11 +41,13 @@ class Routes:
         specified = kind_of(request.spec)
         kind = request.kind or specified
         known = [kind for row in self._table.queues for kind in row.job_kinds]
-        scope.require(kind in known, "kind", f"{kind!r} is no job kind: {', '.join(known)}")
-        scope.require(specified in ("", kind), "kind", f"is {kind}, and the spec is of the kind {specified}")
+        scope.require(kind in known, "kind", f"{quoted(kind)} is no job kind: {', '.join(known)}")
+        scope.require(
+            specified in ("", kind), "kind", f"is {kind[:MAX_QUOTED]}, and the spec is of the kind {specified}"
+        )
         in_range = request.priority == 0 or request.priority in PRIORITIES
         scope.require(in_range, "priority", "is 1 to 10, 10 first, or 0 for the queue's own")
-        if specified:
+        if specified and fits(request.spec, "spec", scope):
             await asyncio.to_thread(validate_spec, request.spec, "spec", scope)  # it looks at files
         scope.raise_if_any()
         return kind

@@ -9,6 +9,7 @@ from mistudio import v1
 from mistudio_gateway import job_ids
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.quoting import quoted
 from mistudio_gateway.records import new_job
 from mistudio_gateway.validation import Scope, validate_request
 from mistudio_gateway.validation.references import body_of, kind_of, references
@@ -72,10 +73,10 @@ class Submission:
         scope.require(len(request_id) <= MAX_REQUEST_ID, "request_id", f"is at most {MAX_REQUEST_ID} characters")
         scope.require(0 < len(steps) <= MAX_STEPS, "steps", f"name 1 to {MAX_STEPS} steps")
         before: dict[str, v1.JobSpec] = {}
-        for index, step in enumerate(steps):
+        for index, step in scope.each(steps[:MAX_STEPS]):
             path = f"steps[{index}]"
             scope.require(_is_name(step.name), f"{path}.name", 'is a letter, then letters, digits, "-" or "_"')
-            scope.require(step.name not in before, f"{path}.name", f"{step.name!r} stands twice")
+            scope.require(step.name not in before, f"{path}.name", f"{quoted(step.name)} stands twice")
             scope.steps = dict(before)
             validate_request(step.job, f"{path}.job", scope)
             before[step.name] = step.job.spec

@@ -13,6 +13,7 @@ from nats.js.kv import KeyValue
 from mistudio import v1
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.live_bucket import Entry, LiveBucket
+from mistudio_gateway.quoting import quoted
 from mistudio_runtime.errors import NotFoundError
 
 _LOOK_SECONDS = 0.05
@@ -63,7 +64,7 @@ class WorkerRegistry:
     def get(self, name: str) -> v1.WorkerStatus:
         """Returns a live worker. Raises NotFoundError."""
         if (status := self.find(name)) is None:
-            raise NotFoundError(f"there is no worker {name!r}; `mistudio workers` shows who is attached")
+            raise NotFoundError(f"there is no worker {quoted(name)}; `mistudio workers` shows who is attached")
         return status
 
     async def settled(

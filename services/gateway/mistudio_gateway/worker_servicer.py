@@ -8,6 +8,7 @@ import grpc.aio
 
 from mistudio import v1
 from mistudio_gateway.commands import Commands
+from mistudio_gateway.quoting import quoted
 from mistudio_gateway.worker_registry import WorkerRegistry, serves, slots_of
 from mistudio_runtime.errors import InvalidRequestError, Violation
 
@@ -53,6 +54,6 @@ def _check_resize(request: v1.ResizeWorkerRequest, status: v1.WorkerStatus) -> N
     if not 0 < request.slots <= MAX_SLOTS:
         bad.append(Violation("slots", f"is 1 to {MAX_SLOTS}"))
     if not serves(status, request.queue):
-        bad.append(Violation("queue", f"{request.worker} does not serve {request.queue!r}"))
+        bad.append(Violation("queue", f"{request.worker} does not serve {quoted(request.queue)}"))
     if bad:
         raise InvalidRequestError(bad)

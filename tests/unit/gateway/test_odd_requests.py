@@ -12,7 +12,9 @@ from google.protobuf.duration_pb2 import Duration
 
 from mistudio import v1
 from mistudio_gateway.validation import Scope, validate_request
+from mistudio_gateway.validation.scope import MAX_VIOLATIONS
 from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.errors import InvalidRequestError
 from mistudio_runtime.queues import load_queues
 from mistudio_runtime.settings import Settings
 
@@ -94,6 +96,34 @@ def test_a_configuration_that_is_no_file_is_not_read(scope: Scope) -> None:
 def test_a_model_folder_that_has_gone_since_its_download_is_no_fault_of_the_training(scope: Scope) -> None:
     assert not _wrong_layers(scope, scope.settings.allowed_roots[0] / "gone")
     assert not [violation for violation in scope.violations if not violation.field]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        v1.JobSpec(download_dataset=v1.DownloadDataset(local=v1.LocalFiles(paths=["/nowhere"] * 10_000))),
+        v1.JobSpec(train_sae=v1.TrainSae(hook_points=["?"] * 10_000)),
+        v1.JobSpec(train_sae=v1.TrainSae(saes=[v1.SaeSpec()] * 10_000)),
+        v1.JobSpec(verify_artifacts=v1.VerifyArtifacts(artifact_ids=["x"] * 10_000)),
+    ],
+)
+def test_so_many_bad_fields_are_named_and_no_more(scope: Scope, spec: v1.JobSpec) -> None:
+    refused(scope, v1.JobRequest(spec=spec))
+    assert len(scope.violations) == MAX_VIOLATIONS
+    with pytest.raises(InvalidRequestError):
+        scope.raise_if_any()
+
+
+def test_what_is_too_large_is_not_looked_into(scope: Scope) -> None:
+    assert set(refused(scope, training(hook_points=["?"] * 300_000))) == {"job"}
+
+
+def test_long_values_are_repeated_in_part(scope: Scope) -> None:
+    said = refused(scope, training(hook_points=["?" * 100_000], model=v1.ArtifactRef(step="s" * 100_000)))
+    assert len(said["spec.train_sae.hook_points[0]"]) < 300
+    assert "…' before this one" in said["spec.train_sae.model"]
+    scope.refuse("field", "d" * 100_000)
+    assert len(scope.violations[-1].description) <= 1_000
 
 
 def _wrong_layers(scope: Scope, folder: Path) -> bool:

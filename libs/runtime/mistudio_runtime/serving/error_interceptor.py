@@ -72,8 +72,9 @@ async def _abort(error: Exception, context: grpc.aio.ServicerContext[Any, Any], 
     if isinstance(error, grpc.aio.AbortError):
         raise error
     if isinstance(error, MeshError):
-        log.info("call refused", method=method, reason=error.reason, message=error.message)
+        message = clipped(error.message, MESSAGE_BYTES)  # it may repeat what the caller sent
+        log.info("call refused", method=method, reason=error.reason, message=message)
         context.set_trailing_metadata(trailing_details(error))
-        await context.abort(error.status, clipped(error.message, MESSAGE_BYTES))
+        await context.abort(error.status, message)
     log.error("call failed", method=method, exc_info=error)
     await context.abort(grpc.StatusCode.INTERNAL, _PUBLIC_INTERNAL)

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from mistudio import v1
+from mistudio_gateway.quoting import quoted
 from mistudio_gateway.validation.references import check_optional_reference, check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
 from mistudio_runtime.bundled import BUNDLED_DATASETS, BUNDLED_MODELS
@@ -106,7 +107,7 @@ def _text_column(spec: v1.TokenizeDataset, path: str, scope: Scope) -> None:
 
 
 def _bundled(name: str, known: Sequence[str], path: str, scope: Scope) -> None:
-    scope.require(name in known, path, f"{name!r} does not come with miStudio; there is {', '.join(known)}")
+    scope.require(name in known, path, f"{quoted(name)} does not come with miStudio; there is {', '.join(known)}")
 
 
 def _hub(name: str, revision: str, path: str, scope: Scope) -> None:
@@ -116,7 +117,7 @@ def _hub(name: str, revision: str, path: str, scope: Scope) -> None:
 
 def _local_files(paths: list[str], path: str, scope: Scope) -> None:
     scope.require(bool(paths), path, "name at least one file or folder")
-    for index, name in enumerate(paths):
+    for index, name in scope.each(paths):
         found = scope.local_path(name, f"{path}[{index}]")
         if found is not None and not _has_text(found):
             scope.refuse(f"{path}[{index}]", f"{name} holds no text file ({', '.join(TEXT_SUFFIXES)})")

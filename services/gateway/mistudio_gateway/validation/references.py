@@ -9,6 +9,7 @@ from typing import Any
 from google.protobuf.message import Message
 
 from mistudio import v1
+from mistudio_gateway.quoting import quoted
 from mistudio_gateway.state_machine import state_name
 from mistudio_gateway.validation.scope import Scope
 from mistudio_runtime.paths import resolve_allowed
@@ -61,7 +62,7 @@ def check_reference(scope: Scope, ref: v1.ArtifactRef, path: str, kind: str) -> 
     elif how == "job_id":
         _check_job(scope, ref.job_id, path, kind)
     elif ref.step not in scope.steps:
-        scope.refuse(path, f"there is no step {ref.step!r} before this one in the same pipeline")
+        scope.refuse(path, f"there is no step {quoted(ref.step)} before this one in the same pipeline")
     else:
         _check_product(scope, kind_of(scope.steps[ref.step]), f"step {ref.step}", path, kind)
 
@@ -106,7 +107,7 @@ def _local_config(scope: Scope, spec: v1.DownloadModel) -> dict[str, Any]:
 
 def _check_artifact(scope: Scope, artifact_id: str, path: str, kind: str) -> None:
     if not scope.store.exists(artifact_id):
-        scope.refuse(path, f"there is no artifact {artifact_id!r}; `mistudio artifacts list` shows what there is")
+        scope.refuse(path, f"there is no artifact {quoted(artifact_id)}; `mistudio artifacts list` shows what there is")
     elif (found := scope.store.get(artifact_id).kind) != kind:
         scope.refuse(path, f"{artifact_id} is {_a(found)}, not {_a(kind)}")
 
@@ -114,7 +115,7 @@ def _check_artifact(scope: Scope, artifact_id: str, path: str, kind: str) -> Non
 def _check_job(scope: Scope, job_id: str, path: str, kind: str) -> None:
     job = scope.find_job(job_id)
     if job is None:
-        scope.refuse(path, f"there is no job {job_id!r}; `mistudio jobs list` shows what there is")
+        scope.refuse(path, f"there is no job {quoted(job_id)}; `mistudio jobs list` shows what there is")
     elif job.state in (v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED):
         scope.refuse(path, f"{job_id} is {state_name(job.state)}: `mistudio jobs retry {job_id}` first")
     else:

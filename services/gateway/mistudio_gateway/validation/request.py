@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from google.protobuf.message import Message
+
 from mistudio import v1
+from mistudio_gateway.quoting import quoted
 from mistudio_gateway.validation import extraction, ingest, training, upkeep
 from mistudio_gateway.validation.references import body_of, kind_of
 from mistudio_gateway.validation.scope import Scope
@@ -40,8 +43,16 @@ def validate_request(request: v1.JobRequest, path: str, scope: Scope) -> None:
 
     Raises UnimplementedError for a job kind that this version cannot run.
     """
-    if validate_spec(request.spec, f"{path}.spec", scope):
+    if fits(request, path, scope) and validate_spec(request.spec, f"{path}.spec", scope):
         _envelope(request, path, scope)
+
+
+def fits(message: Message, path: str, scope: Scope) -> bool:
+    """Whether a message is small enough to be recorded; what is not need not be looked into."""
+    size = message.ByteSize()
+    holds = size <= MAX_REQUEST_BYTES
+    scope.require(holds, path, f"takes {size} bytes, and at most {MAX_REQUEST_BYTES} are recorded")
+    return holds
 
 
 def validate_spec(spec: v1.JobSpec, path: str, scope: Scope) -> bool:
@@ -60,8 +71,6 @@ def validate_spec(spec: v1.JobSpec, path: str, scope: Scope) -> bool:
 
 
 def _envelope(request: v1.JobRequest, path: str, scope: Scope) -> None:
-    size = request.ByteSize()
-    scope.require(size <= MAX_REQUEST_BYTES, path, f"takes {size} bytes, and at most {MAX_REQUEST_BYTES} are recorded")
     scope.require(
         request.priority == 0 or request.priority in PRIORITIES,
         f"{path}.priority",
@@ -72,8 +81,8 @@ def _envelope(request: v1.JobRequest, path: str, scope: Scope) -> None:
         len(request.display_name) <= upkeep.MAX_NAME, f"{path}.display_name", f"is at most {upkeep.MAX_NAME} characters"
     )
     upkeep.check_labels(dict(request.labels), f"{path}.labels", scope)
-    for index, job_id in enumerate(request.depends_on):
+    for index, job_id in scope.each(request.depends_on):
         job = scope.find_job(job_id)
-        scope.require(job is not None, f"{path}.depends_on[{index}]", f"there is no job {job_id!r}")
+        scope.require(job is not None, f"{path}.depends_on[{index}]", f"there is no job {quoted(job_id)}")
         ended_badly = job is not None and job.state in (v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED)
         scope.require(not ended_badly, f"{path}.depends_on[{index}]", f"{job_id} did not succeed: retry it first")

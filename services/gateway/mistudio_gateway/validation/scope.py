@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeVar
 
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.errors import InvalidRequestError, Violation
 from mistudio_runtime.paths import PathNotAllowedError, resolve_allowed
 from mistudio_runtime.queues import QueueTable
+from mistudio_runtime.serving.status import MESSAGE_BYTES, clipped
 from mistudio_runtime.settings import Settings
+
+MAX_VIOLATIONS = 50
+"""Bad fields that are written down; who has mended these hears of the rest."""
+
+_Item = TypeVar("_Item")
 
 
 @dataclass
@@ -26,9 +33,22 @@ class Scope:
     """Steps of the same pipeline that stand before the one that is checked."""
     violations: list[Violation] = field(default_factory=list)
 
+    @property
+    def full(self) -> bool:
+        """Whether nothing more is written down."""
+        return len(self.violations) >= MAX_VIOLATIONS
+
+    def each(self, items: Iterable[_Item]) -> Iterator[tuple[int, _Item]]:
+        """Yields items with their places, as long as what is wrong with them is written down."""
+        for index, item in enumerate(items):
+            if self.full:
+                return
+            yield index, item
+
     def refuse(self, path: str, description: str) -> None:
-        """Writes down one bad field."""
-        self.violations.append(Violation(path, description))
+        """Writes down one bad field, unless there are MAX_VIOLATIONS already."""
+        if not self.full:
+            self.violations.append(Violation(path, clipped(description, MESSAGE_BYTES)))
 
     def require(self, holds: bool, path: str, description: str) -> None:  # noqa: FBT001 - reads as a sentence
         """Writes down a bad field unless the condition holds."""

@@ -6,6 +6,7 @@ import math
 import re
 
 from mistudio import v1
+from mistudio_gateway.quoting import quoted
 from mistudio_gateway.validation.references import check_reference, summary_of
 from mistudio_gateway.validation.scope import Scope
 
@@ -26,7 +27,7 @@ def train_sae(spec: v1.TrainSae, path: str, scope: Scope) -> None:
     check_reference(scope, spec.tokens, f"{path}.tokens", "tokens")
     check_hook_points(list(spec.hook_points), spec.model, f"{path}.hook_points", scope)
     scope.require(0 < len(spec.saes) <= MAX_SAES, f"{path}.saes", f"name 1 to {MAX_SAES} SAEs")
-    for index, sae in enumerate(spec.saes):
+    for index, sae in scope.each(spec.saes[:MAX_SAES]):
         _sae(sae, f"{path}.saes[{index}]", scope)
     _budget(spec, path, scope)
     check_device(spec.device, f"{path}.device", scope)
@@ -38,11 +39,12 @@ def check_hook_points(names: list[str], model: v1.ArtifactRef, path: str, scope:
     scope.require(bool(names), path, 'name at least one hook point, e.g. "layer.3.resid_post"')
     scope.require(len(set(names)) == len(names), path, "a hook point is named twice")
     layers = summary_of(scope, model).get("n_layers")
-    for index, name in enumerate(names):
+    for index, name in scope.each(names):
         match = _LAYER.fullmatch(name)
         if match is None and (name.startswith("layer.") or not _MODULE.fullmatch(name)):
             scope.refuse(
-                f"{path}[{index}]", f"{name!r} is no hook point: layer.<i>.resid_pre|resid_post|attn_out|mlp_in|mlp_out"
+                f"{path}[{index}]",
+                f"{quoted(name)} is no hook point: layer.<i>.resid_pre|resid_post|attn_out|mlp_in|mlp_out",
             )
         elif match and isinstance(layers, int) and int(match[1]) >= layers:
             scope.refuse(f"{path}[{index}]", f"the model has the layers 0 to {layers - 1}")

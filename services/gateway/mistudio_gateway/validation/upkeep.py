@@ -5,6 +5,7 @@ from __future__ import annotations
 from google.protobuf.duration_pb2 import Duration
 
 from mistudio import v1
+from mistudio_gateway.quoting import quoted
 from mistudio_gateway.validation.scope import Scope
 
 MAX_NAME = 200
@@ -43,16 +44,18 @@ def prune_checkpoints(spec: v1.PruneCheckpoints, path: str, scope: Scope) -> Non
 
 def verify_artifacts(spec: v1.VerifyArtifacts, path: str, scope: Scope) -> None:
     """Checks the artifacts."""
-    for index, artifact_id in enumerate(spec.artifact_ids):
+    for index, artifact_id in scope.each(spec.artifact_ids):
         scope.require(
-            scope.store.exists(artifact_id), f"{path}.artifact_ids[{index}]", f"there is no artifact {artifact_id!r}"
+            scope.store.exists(artifact_id),
+            f"{path}.artifact_ids[{index}]",
+            f"there is no artifact {quoted(artifact_id)}",
         )
 
 
 def check_labels(labels: dict[str, str], path: str, scope: Scope) -> None:
     """Checks the lengths of labels."""
     scope.require(len(labels) <= MAX_LABELS, path, f"are at most {MAX_LABELS}")
-    for key, value in labels.items():
+    for _, (key, value) in scope.each(labels.items()):
         fits = 0 < len(key) <= MAX_LABEL and len(value) <= MAX_LABEL
         scope.require(fits, f"{path}[{key[:20]!r}]", f"key and value are at most {MAX_LABEL} characters")
 
@@ -63,7 +66,7 @@ def _feature_notes(spec: v1.UpdateMetadata, path: str, scope: Scope) -> None:
         scope.refuse(f"{path}.artifact_id", f"{spec.artifact_id} is of kind {manifest.kind}; name one of kind features")
         return
     d_sae = manifest.summary.get("d_sae")
-    for index, note in enumerate(spec.feature_notes):
+    for index, note in scope.each(spec.feature_notes):
         known = isinstance(d_sae, int) and note.latent < d_sae
         scope.require(known, f"{path}.feature_notes[{index}].latent", f"{spec.artifact_id} has no such feature")
         scope.require(
@@ -75,7 +78,7 @@ def _exists(artifact_id: str, path: str, scope: Scope) -> None:
     scope.require(
         scope.store.exists(artifact_id),
         f"{path}.artifact_id",
-        f"there is no artifact {artifact_id!r}; `mistudio artifacts list` shows what there is",
+        f"there is no artifact {quoted(artifact_id)}; `mistudio artifacts list` shows what there is",
     )
 
 
