@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
-
 import click
 from rich.console import Group, RenderableType
 from rich.text import Text
 
 from mistudio import errors
-from mistudio.cli.session import Session
+from mistudio.cli.session import Session, json_text
 
 
 def hint(error: errors.MistudioError) -> str:
@@ -51,6 +49,6 @@ def as_document(error: errors.MistudioError) -> dict[str, object]:
 def show(error: errors.MistudioError, session: Session) -> None:
     """Prints the error to stderr, as JSON if the session prints JSON."""
     if session.json:
-        click.echo(json.dumps(as_document(error), ensure_ascii=False), err=True)
+        click.echo(json_text(as_document(error)), err=True)
     else:
         session.errors.print(render(error), soft_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -15,8 +16,11 @@ from google.protobuf.message import Message
 from rich.console import Console, RenderableType
 
 from mistudio.blocking.client import Client
+from mistudio.cli.console import SafeConsole
 from mistudio.retries import RetryPolicy
 
+_BEYOND_JSON = re.compile(r"[\x7f-\x9f]")
+"""Control characters that JSON need not escape."""
 _PIPE_WIDTH = 160
 """Columns where there is no terminal: wide enough that no id is cut."""
 
@@ -30,11 +34,17 @@ def as_json(value: Any) -> Any:
     return [as_json(item) for item in value] if isinstance(value, list) else value
 
 
+def json_text(document: Any, *, indent: int | None = None) -> str:
+    """Returns JSON that a terminal can be shown: every control character is escaped."""
+    text = json.dumps(document, indent=indent, ensure_ascii=False)
+    return _BEYOND_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
+
+
 def make_console(*, stderr: bool = False) -> Console:
     """Returns a console as wide as the terminal, or wide enough where there is none."""
     stream = sys.stderr if stderr else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else _PIPE_WIDTH
-    return Console(file=stream, width=width, highlight=False, markup=False)
+    return SafeConsole(file=stream, width=width, highlight=False, markup=False)
 
 
 @dataclass
@@ -62,13 +72,13 @@ class Session:
     def show(self, document: Any, render: Callable[[], RenderableType]) -> None:
         """Prints a result: a JSON document of the messages given, or what `render` makes of them for people."""
         if self.json:
-            click.echo(json.dumps(as_json(document), indent=2, ensure_ascii=False))
+            click.echo(json_text(as_json(document), indent=2))
         else:
             self.console.print(render())
 
     def line(self, document: Any) -> None:
         """Prints one line of JSON, for streams."""
-        click.echo(json.dumps(as_json(document), ensure_ascii=False))
+        click.echo(json_text(as_json(document)))
 
     def say(self, sentence: str, style: str = "") -> None:
         """Tells people something; silent where a script reads."""

@@ -111,6 +111,26 @@ def test_long_logs_are_read_back_block_by_block(folder: Path) -> None:
     assert len(back) < 1_100
 
 
+def test_a_line_of_many_blocks_is_read_whole_and_shown_cut(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = folder / "trainer.log"
+    long = record(2, "x" * 5_000_000)
+    write(file, record(1, "before"), long, record(3, "after"), "y" * 200_000)
+    assert [entry.text for entry in entries_back([(file, file.stat().st_size)])][2] == long
+    lines = shown(capsys, "trainer")
+    assert [line[-1] for line in lines] == ["e", "…", "r", "…"]
+    assert max(len(line) for line in lines) < 17_000
+
+
+@pytest.mark.parametrize(
+    "text", ["", "\n", "a", "a\n", "\na\n\nb", "a" * 65_536 + "\n", "a" * 65_535 + "\n" + "b" * 70_000]
+)
+def test_lines_at_the_edges_of_blocks(folder: Path, text: str) -> None:
+    file = folder / "trainer.log"
+    file.write_text(text)
+    back = [line for entry in entries_back([(file, len(text))]) for line in reversed(entry.text.split("\n"))]
+    assert back == [line for line in reversed(text.split("\n")) if line]
+
+
 def test_following_tells_whole_lines_of_all_logs_in_order(folder: Path) -> None:
     write(folder / "gateway.log", record(1, "old"))
     write(folder / "trainer.log", record(1, "old"))

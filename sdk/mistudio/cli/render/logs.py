@@ -13,6 +13,8 @@ from mistudio.job_log import JobLogLine
 _STYLES = {"debug": "dim", "info": "", "warning": "yellow", "error": "red", "critical": "bold red"}
 _KNOWN = ("timestamp", "level", "event", "logger", "exception", "service", "pid")
 """What is told otherwise, or what only a machine wants to know."""
+_LONGEST = 16 * 1024
+"""Characters of a line that are shown."""
 
 
 def render_log_line(line: v1.LogLine) -> Text:
@@ -41,15 +43,20 @@ def local_time(time: datetime) -> str:
 def render_entry(entry: LogEntry) -> Text:
     """Returns an entry of a service's log: a record made readable, everything else as it is."""
     if not entry.level:
-        return Text(entry.text)
+        return Text(_cut(entry.text))
     record = entry.record or {"event": entry.message}
     fields = "".join(f"  {key}={value}" for key, value in record.items() if key not in _KNOWN and value != "")
     shown = Text.assemble(
         (f"{local_time(entry.time)} " if entry.time else "", "dim"),
         (f"{entry.level:<8}", _STYLES.get(entry.level, "")),
-        str(record.get("event", "")),
-        (fields, "dim"),
+        _cut(str(record.get("event", ""))),
+        (_cut(fields), "dim"),
     )
     if record.get("exception"):
-        shown.append(f"\n{record['exception']}", style="red")
+        shown.append(_cut(f"\n{record['exception']}"), style="red")
     return shown
+
+
+def _cut(text: str) -> str:
+    lines = text.split("\n")
+    return "\n".join(line if len(line) <= _LONGEST else f"{line[:_LONGEST]}…" for line in lines)

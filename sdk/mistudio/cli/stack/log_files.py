@@ -91,12 +91,21 @@ def _lines_back(file: Path, place: int) -> Iterator[str]:
 
 
 def _lines_before(stream: BinaryIO, place: int) -> Iterator[str]:
-    rest = b""
+    parts: list[bytes] = []
+    """Of the line whose beginning has not been seen, the last part first."""
     while place > 0:
         begin = max(0, place - _BLOCK)
         stream.seek(begin)
-        rest = stream.read(place - begin) + rest
+        first, *whole = stream.read(place - begin).split(b"\n")
         place = begin
-        first, *whole = rest.split(b"\n") if place else [b"", *rest.split(b"\n")]
-        yield from (line.decode("utf-8", errors="replace") for line in reversed(whole) if line)
-        rest = first
+        if whole:
+            whole[-1] += _joined(parts)
+            yield from (line.decode("utf-8", errors="replace") for line in reversed(whole) if line)
+            parts = []
+        parts.append(first)
+    if line := _joined(parts):
+        yield line.decode("utf-8", errors="replace")
+
+
+def _joined(parts: list[bytes]) -> bytes:
+    return b"".join(reversed(parts))
