@@ -40,14 +40,14 @@ from mistudio.cli.workers import workers
 @click.version_option(package_name="mistudio", prog_name="mistudio")
 @click.pass_obj
 def app(session: Session, gateway: str, json: bool) -> None:  # noqa: FBT001 - click calls it so
-    r"""From raw text to readable features of a language model.
+    """From raw text to readable features of a language model.
 
     \b
     mistudio demo                    see it work, offline, in ten minutes
     mistudio up --detach             start the mesh on this machine
     mistudio submit train_sae ...    give it a job
     mistudio jobs watch JOB          follow the job
-    """
+    """  # noqa: D301 - click looks for a real backspace, its mark of lines that stay as they are
     session.gateway = gateway
     session.json = session.json or json
 

@@ -15,10 +15,7 @@ FindJob = Callable[[str], v1.Job | None]
 
 def unserved(queue: Queue) -> str:
     """Says that nobody serves a queue."""
-    return (
-        f"No worker serves the queue {queue.name}: start one with `mistudio up --profile minimal` (all queues) "
-        f"or `python -m mistudio_{queue.service}` (this one)."
-    )
+    return f"No worker serves the queue {queue.name}: start one with `python -m mistudio_{queue.service}`."
 
 
 def diagnose(job: v1.Job, queue: Queue, workers: Iterable[v1.WorkerStatus], find_job: FindJob, now: datetime) -> str:

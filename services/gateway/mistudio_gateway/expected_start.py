@@ -67,6 +67,8 @@ def _list_schedule(slots: int, ends: Sequence[float | None], lengths: Sequence[f
 
 
 def _remaining(job: v1.Job, durations: Durations, now: datetime) -> float | None:
+    if job.progress.HasField("eta"):
+        return job.progress.eta.ToTimedelta().total_seconds()
     elapsed = (now - job.attempts[-1].start_time.ToDatetime(UTC)).total_seconds() if job.attempts else 0.0
     if 0 < job.progress.fraction < 1:
         return elapsed * (1 - job.progress.fraction) / job.progress.fraction

@@ -91,7 +91,15 @@ def test_a_second_up_says_what_runs(
     assert run(["up"]) == 0
     assert f"runs already (profile minimal), gateway {NOBODY}, pid {sleeper.pid}: worker" in capsys.readouterr().out
     assert run(["up", "--profile", "full"]) == 7
-    assert "mistudio down" in capsys.readouterr().out
+    assert "for profile full stop it first: mistudio down" in capsys.readouterr().out
+    assert run(["up", "--scale", "worker=1"]) == 0
+    assert run(["up", "--scale", "worker=2"]) == 7
+    assert "for profile minimal worker=2 stop it first" in capsys.readouterr().out
+
+
+def test_a_wrong_profile_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["up", "--detach", "--profile", "ful"]) == 2
+    assert "there is no profile 'ful'; choose one of minimal" in capsys.readouterr().err
 
 
 def test_down_stops_the_supervisor(

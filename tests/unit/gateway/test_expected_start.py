@@ -50,6 +50,12 @@ def test_a_running_job_is_judged_by_its_progress() -> None:
     assert wait(1, job(v1.JOB_STATE_RUNNING, began=30, fraction=0.75)) == 10
 
 
+def test_what_a_running_job_predicts_counts_most() -> None:
+    busy = job(v1.JOB_STATE_RUNNING, began=30, fraction=0.75)
+    busy.progress.eta.FromSeconds(500)
+    assert wait(1, busy) == 500
+
+
 def test_a_running_job_without_progress_is_judged_by_jobs_of_its_kind() -> None:
     assert wait(1, job(v1.JOB_STATE_RUNNING, began=30), done(50), done(100), done(60)) == 30
     assert wait(1, job(v1.JOB_STATE_RUNNING, began=90), done(60)) == 0

@@ -33,7 +33,8 @@ class WorkerOptions:
 
 def parse_options(services: Sequence[str], table: QueueTable, host: str, argv: Sequence[str]) -> WorkerOptions:
     """Reads the command line; ends the process with 2 and a sentence if it is wrong."""
-    parser = argparse.ArgumentParser(description="A worker of miStudio mesh.")
+    module = f"mistudio_{services[0]}" if services else "mistudio_runtime.worker"
+    parser = argparse.ArgumentParser(f"python -m {module}", description="A worker of miStudio mesh.")
     if not services:
         known = f"{ALL_SERVICES}, or with commas: {', '.join(table.services)}"
         parser.add_argument("--services", required=True, help=f"{known}; a number after them (trainer:2) means nothing")
@@ -75,7 +76,8 @@ def _rows(services: Sequence[str], queues: str | None, table: QueueTable) -> lis
         return rows
     chosen = queues.split(",")
     if strange := sorted(set(chosen) - {row.name for row in rows}):
-        raise ValueError(f"{', '.join(services)} does not serve the queue {', '.join(strange)}")
+        served = ", ".join(row.name for row in rows)
+        raise ValueError(f"{', '.join(services)} does not serve {', '.join(strange)}; it serves {served}")
     return [row for row in rows if row.name in chosen]
 
 

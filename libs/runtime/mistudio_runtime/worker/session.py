@@ -102,7 +102,7 @@ class WorkerSession:
                 was_attached = self.attached.is_set()
                 retry = _FIRST_RETRY_SECONDS if was_attached else min(_LAST_RETRY_SECONDS, 2 * retry)
                 log.warning(
-                    "no gateway; trying again", gateway=self._gateway, code=error.code().name, says=error.details()
+                    "not attached; trying again", gateway=self._gateway, code=error.code().name, says=error.details()
                 )
             finally:
                 self.attached.clear()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
-from mistudio.cli.stack.home import logs_folder
+from mistudio.cli.stack.home import logs_folder, supervisor_log
 from mistudio.cli.stack.log_entry import LogEntry, parse_entry
 from mistudio.errors import NotFoundError
 
@@ -32,6 +32,7 @@ def log_files(service: str) -> list[Path]:
 def matching(service: str) -> list[Path]:
     """Returns the log files of a service or of one that is numbered; of all for an empty name."""
     found = sorted(logs_folder().glob("*.log"))
+    service = supervisor_log().stem if service == "supervisor" else service
     return [file for file in found if not service or service == file.stem or file.stem.startswith(f"{service}-")]
 
 

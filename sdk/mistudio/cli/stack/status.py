@@ -13,6 +13,7 @@ from mistudio.cli.render.queues import render_queues
 from mistudio.cli.render.style import table
 from mistudio.cli.render.workers import render_workers
 from mistudio.cli.session import Session
+from mistudio.cli.stack.home import supervisor_log
 from mistudio.cli.stack.state import StackState, running_stack
 from mistudio.errors import UnavailableError
 
@@ -48,7 +49,7 @@ def _render(
     *,
     answers: bool,
 ) -> RenderableType:
-    parts: list[RenderableType] = [Text("no mesh was started here") if state is None else _processes(state)]
+    parts: list[RenderableType] = [Text("no mesh runs here") if state is None else _processes(state)]
     if not answers:
         return Group(*parts, Text(f"no gateway answers at {gateway}; start one: mistudio up", style="yellow"))
     return Group(*parts, Text(f"gateway {gateway}\n"), render_queues(queues), render_workers(workers))
@@ -56,8 +57,13 @@ def _render(
 
 def _processes(state: StackState) -> RenderableType:
     made = table("#process", ">pid", "#state", "log", title=f"profile {state.profile}, since {state.started}")
-    made.add_row("supervisor", str(state.pid), "running", "")
+    made.add_row("supervisor", str(state.pid), "running", Text(_own_log(), style="dim"))
     for process in state.processes:
         running = Text("running") if process.alive else Text("ended", style="red")
         made.add_row(process.name, str(process.pid), running, Text(process.log, style="dim"))
     return made
+
+
+def _own_log() -> str:
+    log = supervisor_log()  # only a mesh in the background has one
+    return str(log) if log.exists() else ""

@@ -13,7 +13,10 @@ import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import click
+
 from mistudio.blocking.client import Client
+from mistudio.cli.exits import Exit
 from mistudio.cli.stack.home import supervisor_log
 from mistudio.cli.stack.state import is_alive, read_state
 from mistudio.errors import FailedPreconditionError, MistudioError, UnavailableError
@@ -57,13 +60,15 @@ def start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
 def wait_until_ready(process: subprocess.Popen[bytes], timeout: float) -> str:
     """Waits until the gateway of a supervisor answers; returns its address.
 
-    Raises MistudioError with the end of the log if the supervisor ends first, and UnavailableError after `timeout`
-    seconds.
+    Raises MistudioError with the end of the log if the supervisor ends first (click.UsageError if it was started
+    wrongly), and UnavailableError after `timeout` seconds.
     """
     deadline = time.monotonic() + timeout
     while time.monotonic() < deadline:
         if process.poll() is not None:
             said = _TIME.sub("", tail(supervisor_log()))
+            if process.returncode == Exit.USAGE:
+                raise click.UsageError(said.removeprefix("mistudio: "))
             raise MistudioError(f"the mesh did not start (exit code {process.returncode})\n{said}")
         state = read_state()
         if state is not None and state.pid == process.pid and state.ready:

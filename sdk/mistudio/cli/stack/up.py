@@ -34,7 +34,7 @@ def up(session: Session, profile: str | None, scale: tuple[str, ...], detach: bo
     minimal is one process for all queues, full is one worker for each workload, datasets and training are parts of it.
     """
     if (state := running_stack()) is not None:
-        return _already(session, state, profile)
+        return _already(session, state, profile, scale)
     profile = profile or _DEFAULT_PROFILE
     arguments = supervisor.command(profile, scale)
     if not detach:
@@ -46,7 +46,7 @@ def up(session: Session, profile: str | None, scale: tuple[str, ...], detach: bo
     except MistudioError:
         if (winner := running_stack()) is None or winner.pid == process.pid:
             raise
-        return _already(session, winner, profile)
+        return _already(session, winner, profile, scale)
     supervisor.wait_for_workers(gateway, _ATTACH_SECONDS)
     document = {"pid": process.pid, "profile": profile, "gateway": gateway}
     session.show(document, lambda: f"the mesh runs (profile {profile}), gateway {gateway}, pid {process.pid}")
@@ -54,11 +54,16 @@ def up(session: Session, profile: str | None, scale: tuple[str, ...], detach: bo
     return None
 
 
-def _already(session: Session, state: StackState, wanted: str | None) -> int:
+def _already(session: Session, state: StackState, wanted: str | None, scale: tuple[str, ...]) -> int:
     processes = ", ".join(process.name for process in state.processes)
     which = f"profile {state.profile}), gateway {state.gateway}, pid {state.pid}"
     session.show(state.document, lambda: f"the mesh runs already ({which}: {processes}")
-    if wanted in (None, state.profile):
+    if wanted in (None, state.profile) and all(_has(state, one) for one in scale):
         return Exit.OK
-    session.say(f"for profile {wanted} stop it first: mistudio down")
+    session.say(f"for {' '.join((f'profile {wanted or state.profile}', *scale))} stop it first: mistudio down")
     return Exit.PRECONDITION
+
+
+def _has(state: StackState, scale: str) -> bool:
+    name, _, count = scale.partition("=")
+    return count == str(sum(process.name.rstrip("0123456789").rstrip("-") == name for process in state.processes))
