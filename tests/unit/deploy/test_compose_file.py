@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from typing import Any
 
 import pytest
@@ -91,7 +92,8 @@ def test_only_what_downloads_has_the_hubs_token_and_a_way_out(services: dict[str
 
 
 def test_every_variable_of_the_services_is_a_setting(services: dict[str, Any]) -> None:
-    known = {f"MISTUDIO_{name.upper()}" for name in Settings.model_fields} | {"HF_TOKEN", "HF_ENDPOINT"}
+    others = {"HF_TOKEN", "HF_ENDPOINT", "OMP_NUM_THREADS"}
+    known = {f"MISTUDIO_{name.upper()}" for name in Settings.model_fields} | others
     assert {name for service in services.values() for name in service.get("environment", {})} <= known
     dockerfile = (DEPLOY / "Dockerfile").read_text(encoding="utf-8")
     assert set(re.findall(r"\bMISTUDIO_[A-Z_]+(?==)", dockerfile)) <= known
@@ -111,6 +113,8 @@ def test_there_is_an_image_for_each_container(services: dict[str, Any], table: Q
         if name != "broker":
             assert service["build"]["target"] == name
             assert name in stages
+    version = tomllib.loads((DEPLOY.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    assert set(re.findall(r"ARG VERSION=(.*)", dockerfile)) == {version}
     assert f'CMD ["--services", "{",".join(table.profiles["minimal"][0])}"]' in dockerfile
 
 
