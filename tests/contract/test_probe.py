@@ -10,8 +10,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
+from mistudio import v1
+from mistudio_runtime.doctor.port import check_port
 from mistudio_runtime.serving.probe import NOT_SERVING, SERVING, main
 from mistudio_runtime.serving.server import MeshServer
+from mistudio_runtime.settings import Settings
+from support.findings import only
 
 
 @pytest.fixture
@@ -52,3 +56,9 @@ async def test_it_runs_as_a_program_and_loads_nothing_of_the_server(address: str
     loads = "import sys, mistudio_runtime.serving.probe; print({'structlog', 'pydantic', 'nats'} & {*sys.modules})"
     done = await asyncio.to_thread(subprocess.run, [sys.executable, "-c", loads], capture_output=True, text=True)
     assert done.stdout == "set()\n"
+
+
+async def test_the_doctor_knows_a_gateway_that_another_process_forwards_to(address: str) -> None:
+    found = only([await asyncio.to_thread(check_port, Settings(listen=address), None)])
+    assert found[0] == v1.SEVERITY_OK
+    assert found[1].startswith(f"{address} leads to a gateway (through process ")

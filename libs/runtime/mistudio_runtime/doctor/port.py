@@ -5,12 +5,15 @@ from __future__ import annotations
 import psutil
 
 from mistudio_runtime.findings import Finding, fine, problem
+from mistudio_runtime.serving.probe import probe
 from mistudio_runtime.settings import Settings
 from mistudio_runtime.stack.address import AddressError, fix_address, listener
 from mistudio_runtime.stack.record import StackRecord
 
 CHECK = "port"
 _GATEWAY = "mistudio_gateway"
+_ONLY_A_GATEWAY_HAS = "mistudio.v1.JobService"
+_PROBE_SECONDS = 1.0
 
 
 def check_port(settings: Settings, record: StackRecord | None) -> Finding:
@@ -40,6 +43,8 @@ def _owned(address: str, owner: psutil.Process) -> Finding:
         name, arguments = "another user's", ""
     if _GATEWAY in arguments:
         return fine(CHECK, f"{address} is the gateway's (process {owner.pid}).")
+    if probe(address, _ONLY_A_GATEWAY_HAS, _PROBE_SECONDS)[0]:  # a container engine or a tunnel stands between
+        return fine(CHECK, f"{address} leads to a gateway (through process {owner.pid}, {name}).")
     return problem(
         CHECK, f"{address} is taken by process {owner.pid} ({name}), which is no gateway.", elsewhere(address)
     )
