@@ -59,7 +59,7 @@ async def test_what_libraries_log_reaches_the_job_s_log_in_measure_and_without_s
     ]
     assert lines[5] == ("error", "datasets: row 0 is bad")
     assert "starts at 0" in [message for _, message in lines]
-    assert lines[-1][1].endswith("lines are left out here; the worker's log has them")
+    assert any(message.endswith("lines are left out here; the worker's log has them") for _, message in lines)
     assert len(lines) < 2 * BURST
     logged = records(mesh, 1, job.id)
     assert sum(record["event"] == "the same" for record in logged) == 1_000

@@ -25,7 +25,11 @@ class Terminal:
 
     def __init__(self, environment: Mapping[str, str], *, columns: int = 80, lines: int = 24) -> None:
         self._folder = Path(tempfile.mkdtemp(prefix="terminal-"))
-        self._environment = {**os.environ, **environment, "LANG": "C.UTF-8", "TERM": "screen"}
+        # A size in the environment, as processes of pytest-xdist have it, would hide the terminal's own.
+        given = {
+            name: value for name, value in {**os.environ, **environment}.items() if name not in ("COLUMNS", "LINES")
+        }
+        self._environment = given | {"LANG": "C.UTF-8", "TERM": "screen"}
         self._size = columns, lines
 
     def __enter__(self) -> Self:
