@@ -9,7 +9,6 @@ import pytest
 
 from support.broker import NatsServer
 
-
 SLOWEST_FIRST = ("e2e", "integration", "contract", "unit")
 
 
