@@ -38,7 +38,7 @@ up: $(VENV)/.installed ## a whole mesh on this machine, until Ctrl-C
 	@$(BIN)/mistudio up
 
 test: $(VENV)/.installed-dev ## all tests that take seconds
-	@$(BIN)/pytest --numprocesses logical --dist loadfile --cov --cov-report=
+	@$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder --cov --cov-report=
 
 coverage: test ## the tests, and what they did not reach
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
