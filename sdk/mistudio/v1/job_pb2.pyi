@@ -193,23 +193,45 @@ class Failure(Message):
 
     DESCRIPTOR: Descriptor
 
+    @final
+    class AdviceEntry(Message):
+        DESCRIPTOR: Descriptor
+
+        KEY_FIELD_NUMBER: int
+        VALUE_FIELD_NUMBER: int
+        key: str
+        value: str
+        def __init__(
+            self,
+            *,
+            key: str = ...,
+            value: str = ...,
+        ) -> None: ...
+        def ClearField(self, field_name: Literal["key", b"key", "value", b"value"]) -> None: ...
+
     REASON_FIELD_NUMBER: int
     MESSAGE_FIELD_NUMBER: int
     FAILURE_CLASS_FIELD_NUMBER: int
+    ADVICE_FIELD_NUMBER: int
     reason: str
     """A stable reason in UPPER_SNAKE_CASE, e.g. "INVALID_INPUT", "WORKER_LOST", "MEMORY_LIMIT"."""
     message: str
     """One sentence that says what to change."""
     failure_class: FailureClass.ValueType
     """Whether another attempt can help."""
+    @property
+    def advice(self) -> ScalarMap[str, str]:
+        """Fields of the spec with values that would fit, e.g. {"train_sae.batch_tokens": "2048"}; empty if there is no advice."""
+
     def __init__(
         self,
         *,
         reason: str = ...,
         message: str = ...,
         failure_class: FailureClass.ValueType = ...,
+        advice: Mapping[str, str] | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["failure_class", b"failure_class", "message", b"message", "reason", b"reason"]) -> None: ...
+    def ClearField(self, field_name: Literal["advice", b"advice", "failure_class", b"failure_class", "message", b"message", "reason", b"reason"]) -> None: ...
 
 @final
 class Attempt(Message):
@@ -223,12 +245,15 @@ class Attempt(Message):
     END_TIME_FIELD_NUMBER: int
     OUTCOME_FIELD_NUMBER: int
     FAILURE_FIELD_NUMBER: int
+    DEVICE_FIELD_NUMBER: int
     number: int
     """1, 2, 3, …"""
     worker: str
     """The worker that claimed it."""
     outcome: AttemptOutcome.ValueType
     """How it ended."""
+    device: str
+    """The device that it holds, e.g. "cuda:0"; empty if it holds none."""
     @property
     def start_time(self) -> Timestamp:
         """When it was claimed."""
@@ -250,9 +275,10 @@ class Attempt(Message):
         end_time: Timestamp | None = ...,
         outcome: AttemptOutcome.ValueType = ...,
         failure: Failure | None = ...,
+        device: str = ...,
     ) -> None: ...
     def HasField(self, field_name: Literal["end_time", b"end_time", "failure", b"failure", "start_time", b"start_time"]) -> bool: ...
-    def ClearField(self, field_name: Literal["end_time", b"end_time", "failure", b"failure", "number", b"number", "outcome", b"outcome", "start_time", b"start_time", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: Literal["device", b"device", "end_time", b"end_time", "failure", b"failure", "number", b"number", "outcome", b"outcome", "start_time", b"start_time", "worker", b"worker"]) -> None: ...
 
 @final
 class Progress(Message):
@@ -513,6 +539,8 @@ class JobRequest(Message):
     MAX_ATTEMPTS_FIELD_NUMBER: int
     DEPENDS_ON_FIELD_NUMBER: int
     LABELS_FIELD_NUMBER: int
+    TIMEOUT_FIELD_NUMBER: int
+    START_WITHIN_FIELD_NUMBER: int
     display_name: str
     """A name for people; empty makes one from the kind."""
     priority: int
@@ -531,6 +559,14 @@ class JobRequest(Message):
     def labels(self) -> ScalarMap[str, str]:
         """Labels for finding it again."""
 
+    @property
+    def timeout(self) -> Duration:
+        """How long one attempt may run: then it is asked to stop and, after the grace, made to. It fails with TIMEOUT. Unset is for ever."""
+
+    @property
+    def start_within(self) -> Duration:
+        """How long it may wait in its queue before its first attempt: then it fails with DEADLINE_PASSED. Unset is for ever."""
+
     def __init__(
         self,
         *,
@@ -540,9 +576,11 @@ class JobRequest(Message):
         max_attempts: int = ...,
         depends_on: Iterable[str] | None = ...,
         labels: Mapping[str, str] | None = ...,
+        timeout: Duration | None = ...,
+        start_within: Duration | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: Literal["spec", b"spec"]) -> bool: ...
-    def ClearField(self, field_name: Literal["depends_on", b"depends_on", "display_name", b"display_name", "labels", b"labels", "max_attempts", b"max_attempts", "priority", b"priority", "spec", b"spec"]) -> None: ...
+    def HasField(self, field_name: Literal["spec", b"spec", "start_within", b"start_within", "timeout", b"timeout"]) -> bool: ...
+    def ClearField(self, field_name: Literal["depends_on", b"depends_on", "display_name", b"display_name", "labels", b"labels", "max_attempts", b"max_attempts", "priority", b"priority", "spec", b"spec", "start_within", b"start_within", "timeout", b"timeout"]) -> None: ...
 
 @final
 class Job(Message):
@@ -591,6 +629,10 @@ class Job(Message):
     NOT_BEFORE_FIELD_NUMBER: int
     REQUEST_DIGEST_FIELD_NUMBER: int
     DIAGNOSIS_FIELD_NUMBER: int
+    TIMEOUT_FIELD_NUMBER: int
+    START_DEADLINE_FIELD_NUMBER: int
+    FINISH_REQUESTED_FIELD_NUMBER: int
+    START_WITHIN_FIELD_NUMBER: int
     id: str
     """Identifier."""
     kind: str
@@ -617,6 +659,8 @@ class Job(Message):
     """SHA-256 of the request that made it; a repeated request_id with another request is refused by it."""
     diagnosis: str
     """One sentence: why it does not run now, with the command that helps. Made when the job is read, never stored."""
+    finish_requested: bool
+    """Whether it was asked to finish now with what there is."""
     @property
     def spec(self) -> JobSpec:
         """What to do. References to other jobs' outputs are replaced by artifact ids when those jobs succeed."""
@@ -665,6 +709,18 @@ class Job(Message):
     def not_before(self) -> Timestamp:
         """Not before this time may it be claimed again (backoff after a transient failure)."""
 
+    @property
+    def timeout(self) -> Duration:
+        """How long one attempt may run; unset is for ever."""
+
+    @property
+    def start_deadline(self) -> Timestamp:
+        """When it fails if no attempt has begun; unset is never. Counts from when it was first put into its queue."""
+
+    @property
+    def start_within(self) -> Duration:
+        """How long it may wait in its queue before its first attempt; unset is for ever."""
+
     def __init__(
         self,
         *,
@@ -693,9 +749,13 @@ class Job(Message):
         not_before: Timestamp | None = ...,
         request_digest: bytes = ...,
         diagnosis: str = ...,
+        timeout: Duration | None = ...,
+        start_deadline: Timestamp | None = ...,
+        finish_requested: bool = ...,
+        start_within: Duration | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "not_before", b"not_before", "progress", b"progress", "spec", b"spec", "start_time", b"start_time", "update_time", b"update_time"]) -> bool: ...
-    def ClearField(self, field_name: Literal["artifact_ids", b"artifact_ids", "attempts", b"attempts", "create_time", b"create_time", "depends_on", b"depends_on", "diagnosis", b"diagnosis", "display_name", b"display_name", "end_time", b"end_time", "enqueue_count", b"enqueue_count", "failed_attempts", b"failed_attempts", "failure", b"failure", "id", b"id", "kind", b"kind", "labels", b"labels", "max_attempts", b"max_attempts", "not_before", b"not_before", "pipeline_id", b"pipeline_id", "priority", b"priority", "progress", b"progress", "queue", b"queue", "request_digest", b"request_digest", "spec", b"spec", "start_time", b"start_time", "state", b"state", "step", b"step", "update_time", b"update_time"]) -> None: ...
+    def HasField(self, field_name: Literal["create_time", b"create_time", "end_time", b"end_time", "failure", b"failure", "not_before", b"not_before", "progress", b"progress", "spec", b"spec", "start_deadline", b"start_deadline", "start_time", b"start_time", "start_within", b"start_within", "timeout", b"timeout", "update_time", b"update_time"]) -> bool: ...
+    def ClearField(self, field_name: Literal["artifact_ids", b"artifact_ids", "attempts", b"attempts", "create_time", b"create_time", "depends_on", b"depends_on", "diagnosis", b"diagnosis", "display_name", b"display_name", "end_time", b"end_time", "enqueue_count", b"enqueue_count", "failed_attempts", b"failed_attempts", "failure", b"failure", "finish_requested", b"finish_requested", "id", b"id", "kind", b"kind", "labels", b"labels", "max_attempts", b"max_attempts", "not_before", b"not_before", "pipeline_id", b"pipeline_id", "priority", b"priority", "progress", b"progress", "queue", b"queue", "request_digest", b"request_digest", "spec", b"spec", "start_deadline", b"start_deadline", "start_time", b"start_time", "start_within", b"start_within", "state", b"state", "step", b"step", "timeout", b"timeout", "update_time", b"update_time"]) -> None: ...
 
 @final
 class JobEvent(Message):

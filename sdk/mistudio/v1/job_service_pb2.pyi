@@ -24,6 +24,9 @@ from google.protobuf.internal.containers import (
 from google.protobuf.message import (
     Message,
 )
+from google.protobuf.timestamp_pb2 import (
+    Timestamp,
+)
 from mistudio.v1.job_pb2 import (
     Job,
     JobEvent,
@@ -83,6 +86,48 @@ class SubmitJobResponse(Message):
     ) -> None: ...
     def HasField(self, field_name: Literal["job", b"job"]) -> bool: ...
     def ClearField(self, field_name: Literal["job", b"job"]) -> None: ...
+
+@final
+class SubmitJobsRequest(Message):
+    """Asks to run many jobs."""
+
+    DESCRIPTOR: Descriptor
+
+    REQUESTS_FIELD_NUMBER: int
+    @property
+    def requests(self) -> RepeatedCompositeFieldContainer[SubmitJobRequest]:
+        """The jobs, at most 1,000. None of them is only validated."""
+
+    def __init__(
+        self,
+        *,
+        requests: Iterable[SubmitJobRequest] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["requests", b"requests"]) -> None: ...
+
+@final
+class SubmitJobsResponse(Message):
+    """The jobs as recorded."""
+
+    DESCRIPTOR: Descriptor
+
+    JOB_IDS_FIELD_NUMBER: int
+    DIAGNOSES_FIELD_NUMBER: int
+    @property
+    def job_ids(self) -> RepeatedScalarFieldContainer[str]:
+        """Their ids, in the order of the requests."""
+
+    @property
+    def diagnoses(self) -> RepeatedScalarFieldContainer[str]:
+        """One sentence for each of their queues that nobody serves or that is paused."""
+
+    def __init__(
+        self,
+        *,
+        job_ids: Iterable[str] | None = ...,
+        diagnoses: Iterable[str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["diagnoses", b"diagnoses", "job_ids", b"job_ids"]) -> None: ...
 
 @final
 class PipelineStep(Message):
@@ -215,12 +260,18 @@ class ListJobsRequest(Message):
     LABELS_FIELD_NUMBER: int
     PAGE_SIZE_FIELD_NUMBER: int
     PAGE_TOKEN_FIELD_NUMBER: int
+    ORDER_BY_FIELD_NUMBER: int
+    CREATED_SINCE_FIELD_NUMBER: int
+    CREATED_BEFORE_FIELD_NUMBER: int
+    ENDED_BEFORE_FIELD_NUMBER: int
     pipeline_id: str
     """Only this pipeline's; empty takes all."""
     page_size: int
     """At most so many; 0 is 50, the most is 1,000."""
     page_token: str
-    """From the answer before."""
+    """From the answer before; the other fields must be as they were then."""
+    order_by: str
+    """"create_time", "update_time", "end_time" or "priority", each with " desc" for falling; empty is "create_time desc" (AIP-132)."""
     @property
     def states(self) -> RepeatedScalarFieldContainer[JobState.ValueType]:
         """Only these states; empty takes all."""
@@ -237,6 +288,18 @@ class ListJobsRequest(Message):
     def labels(self) -> ScalarMap[str, str]:
         """Only jobs with these labels."""
 
+    @property
+    def created_since(self) -> Timestamp:
+        """Only jobs that were submitted at this time or later."""
+
+    @property
+    def created_before(self) -> Timestamp:
+        """Only jobs that were submitted before this time."""
+
+    @property
+    def ended_before(self) -> Timestamp:
+        """Only jobs that ended before this time."""
+
     def __init__(
         self,
         *,
@@ -247,8 +310,13 @@ class ListJobsRequest(Message):
         labels: Mapping[str, str] | None = ...,
         page_size: int = ...,
         page_token: str = ...,
+        order_by: str = ...,
+        created_since: Timestamp | None = ...,
+        created_before: Timestamp | None = ...,
+        ended_before: Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["kinds", b"kinds", "labels", b"labels", "page_size", b"page_size", "page_token", b"page_token", "pipeline_id", b"pipeline_id", "queues", b"queues", "states", b"states"]) -> None: ...
+    def HasField(self, field_name: Literal["created_before", b"created_before", "created_since", b"created_since", "ended_before", b"ended_before"]) -> bool: ...
+    def ClearField(self, field_name: Literal["created_before", b"created_before", "created_since", b"created_since", "ended_before", b"ended_before", "kinds", b"kinds", "labels", b"labels", "order_by", b"order_by", "page_size", b"page_size", "page_token", b"page_token", "pipeline_id", b"pipeline_id", "queues", b"queues", "states", b"states"]) -> None: ...
 
 @final
 class ListJobsResponse(Message):
@@ -258,19 +326,23 @@ class ListJobsResponse(Message):
 
     JOBS_FIELD_NUMBER: int
     NEXT_PAGE_TOKEN_FIELD_NUMBER: int
+    TOTAL_SIZE_FIELD_NUMBER: int
     next_page_token: str
     """For the next page; empty on the last."""
+    total_size: int
+    """How many jobs there are on all pages."""
     @property
     def jobs(self) -> RepeatedCompositeFieldContainer[Job]:
-        """The jobs, newest first."""
+        """The jobs, in the order that was asked for."""
 
     def __init__(
         self,
         *,
         jobs: Iterable[Job] | None = ...,
         next_page_token: str = ...,
+        total_size: int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["jobs", b"jobs", "next_page_token", b"next_page_token"]) -> None: ...
+    def ClearField(self, field_name: Literal["jobs", b"jobs", "next_page_token", b"next_page_token", "total_size", b"total_size"]) -> None: ...
 
 @final
 class WatchJobRequest(Message):
@@ -467,3 +539,72 @@ class RetryJobResponse(Message):
     ) -> None: ...
     def HasField(self, field_name: Literal["job", b"job"]) -> bool: ...
     def ClearField(self, field_name: Literal["job", b"job"]) -> None: ...
+
+@final
+class FinishJobRequest(Message):
+    """Asks a job to finish now."""
+
+    DESCRIPTOR: Descriptor
+
+    JOB_ID_FIELD_NUMBER: int
+    job_id: str
+    """The job."""
+    def __init__(
+        self,
+        *,
+        job_id: str = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["job_id", b"job_id"]) -> None: ...
+
+@final
+class FinishJobResponse(Message):
+    """The job as it stands."""
+
+    DESCRIPTOR: Descriptor
+
+    JOB_FIELD_NUMBER: int
+    @property
+    def job(self) -> Job:
+        """The job."""
+
+    def __init__(
+        self,
+        *,
+        job: Job | None = ...,
+    ) -> None: ...
+    def HasField(self, field_name: Literal["job", b"job"]) -> bool: ...
+    def ClearField(self, field_name: Literal["job", b"job"]) -> None: ...
+
+@final
+class DeleteJobsRequest(Message):
+    """Asks to delete the records of jobs."""
+
+    DESCRIPTOR: Descriptor
+
+    JOB_IDS_FIELD_NUMBER: int
+    @property
+    def job_ids(self) -> RepeatedScalarFieldContainer[str]:
+        """The jobs, at most 1,000. One that there is not is no error."""
+
+    def __init__(
+        self,
+        *,
+        job_ids: Iterable[str] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["job_ids", b"job_ids"]) -> None: ...
+
+@final
+class DeleteJobsResponse(Message):
+    """Deleted."""
+
+    DESCRIPTOR: Descriptor
+
+    DELETED_FIELD_NUMBER: int
+    deleted: int
+    """How many records were deleted."""
+    def __init__(
+        self,
+        *,
+        deleted: int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["deleted", b"deleted"]) -> None: ...

@@ -40,6 +40,11 @@ class JobServiceStub(object):
                 request_serializer=mistudio_dot_v1_dot_job__service__pb2.SubmitJobRequest.SerializeToString,
                 response_deserializer=mistudio_dot_v1_dot_job__service__pb2.SubmitJobResponse.FromString,
                 _registered_method=True)
+        self.SubmitJobs = channel.unary_unary(
+                '/mistudio.v1.JobService/SubmitJobs',
+                request_serializer=mistudio_dot_v1_dot_job__service__pb2.SubmitJobsRequest.SerializeToString,
+                response_deserializer=mistudio_dot_v1_dot_job__service__pb2.SubmitJobsResponse.FromString,
+                _registered_method=True)
         self.SubmitPipeline = channel.unary_unary(
                 '/mistudio.v1.JobService/SubmitPipeline',
                 request_serializer=mistudio_dot_v1_dot_job__service__pb2.SubmitPipelineRequest.SerializeToString,
@@ -80,6 +85,16 @@ class JobServiceStub(object):
                 request_serializer=mistudio_dot_v1_dot_job__service__pb2.RetryJobRequest.SerializeToString,
                 response_deserializer=mistudio_dot_v1_dot_job__service__pb2.RetryJobResponse.FromString,
                 _registered_method=True)
+        self.FinishJob = channel.unary_unary(
+                '/mistudio.v1.JobService/FinishJob',
+                request_serializer=mistudio_dot_v1_dot_job__service__pb2.FinishJobRequest.SerializeToString,
+                response_deserializer=mistudio_dot_v1_dot_job__service__pb2.FinishJobResponse.FromString,
+                _registered_method=True)
+        self.DeleteJobs = channel.unary_unary(
+                '/mistudio.v1.JobService/DeleteJobs',
+                request_serializer=mistudio_dot_v1_dot_job__service__pb2.DeleteJobsRequest.SerializeToString,
+                response_deserializer=mistudio_dot_v1_dot_job__service__pb2.DeleteJobsResponse.FromString,
+                _registered_method=True)
 
 
 class JobServiceServicer(object):
@@ -88,6 +103,13 @@ class JobServiceServicer(object):
 
     def SubmitJob(self, request, context):
         """Validates a job, records it and puts it into its queue. INVALID_ARGUMENT with BadRequest if a field is bad: nothing is enqueued then.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def SubmitJobs(self, request, context):
+        """Validates many jobs, records them and puts them into their queues. One bad job refuses all of them.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -108,7 +130,7 @@ class JobServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def ListJobs(self, request, context):
-        """Lists jobs, newest first.
+        """Lists jobs, newest first unless another order is asked for.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -149,6 +171,20 @@ class JobServiceServicer(object):
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def FinishJob(self, request, context):
+        """Asks a job to finish now and to keep what it has, e.g. an SAE as far as it is trained. FAILED_PRECONDITION if its kind cannot.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def DeleteJobs(self, request, context):
+        """Deletes the records and events of jobs that have ended; their artifacts stay. One that has not ended, or that an unfinished job needs, refuses all of them.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_JobServiceServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -156,6 +192,11 @@ def add_JobServiceServicer_to_server(servicer, server):
                     servicer.SubmitJob,
                     request_deserializer=mistudio_dot_v1_dot_job__service__pb2.SubmitJobRequest.FromString,
                     response_serializer=mistudio_dot_v1_dot_job__service__pb2.SubmitJobResponse.SerializeToString,
+            ),
+            'SubmitJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.SubmitJobs,
+                    request_deserializer=mistudio_dot_v1_dot_job__service__pb2.SubmitJobsRequest.FromString,
+                    response_serializer=mistudio_dot_v1_dot_job__service__pb2.SubmitJobsResponse.SerializeToString,
             ),
             'SubmitPipeline': grpc.unary_unary_rpc_method_handler(
                     servicer.SubmitPipeline,
@@ -197,6 +238,16 @@ def add_JobServiceServicer_to_server(servicer, server):
                     request_deserializer=mistudio_dot_v1_dot_job__service__pb2.RetryJobRequest.FromString,
                     response_serializer=mistudio_dot_v1_dot_job__service__pb2.RetryJobResponse.SerializeToString,
             ),
+            'FinishJob': grpc.unary_unary_rpc_method_handler(
+                    servicer.FinishJob,
+                    request_deserializer=mistudio_dot_v1_dot_job__service__pb2.FinishJobRequest.FromString,
+                    response_serializer=mistudio_dot_v1_dot_job__service__pb2.FinishJobResponse.SerializeToString,
+            ),
+            'DeleteJobs': grpc.unary_unary_rpc_method_handler(
+                    servicer.DeleteJobs,
+                    request_deserializer=mistudio_dot_v1_dot_job__service__pb2.DeleteJobsRequest.FromString,
+                    response_serializer=mistudio_dot_v1_dot_job__service__pb2.DeleteJobsResponse.SerializeToString,
+            ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
             'mistudio.v1.JobService', rpc_method_handlers)
@@ -226,6 +277,33 @@ class JobService(object):
             '/mistudio.v1.JobService/SubmitJob',
             mistudio_dot_v1_dot_job__service__pb2.SubmitJobRequest.SerializeToString,
             mistudio_dot_v1_dot_job__service__pb2.SubmitJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def SubmitJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mistudio.v1.JobService/SubmitJobs',
+            mistudio_dot_v1_dot_job__service__pb2.SubmitJobsRequest.SerializeToString,
+            mistudio_dot_v1_dot_job__service__pb2.SubmitJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,
@@ -442,6 +520,60 @@ class JobService(object):
             '/mistudio.v1.JobService/RetryJob',
             mistudio_dot_v1_dot_job__service__pb2.RetryJobRequest.SerializeToString,
             mistudio_dot_v1_dot_job__service__pb2.RetryJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def FinishJob(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mistudio.v1.JobService/FinishJob',
+            mistudio_dot_v1_dot_job__service__pb2.FinishJobRequest.SerializeToString,
+            mistudio_dot_v1_dot_job__service__pb2.FinishJobResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def DeleteJobs(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mistudio.v1.JobService/DeleteJobs',
+            mistudio_dot_v1_dot_job__service__pb2.DeleteJobsRequest.SerializeToString,
+            mistudio_dot_v1_dot_job__service__pb2.DeleteJobsResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -41,6 +41,22 @@ _JobServiceSubmitJobType = typing_extensions.TypeVar(
     ],
 )
 
+_JobServiceSubmitJobsType = typing_extensions.TypeVar(
+    '_JobServiceSubmitJobsType',
+    grpc.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.SubmitJobsRequest,
+        mistudio.v1.job_service_pb2.SubmitJobsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.SubmitJobsRequest,
+        mistudio.v1.job_service_pb2.SubmitJobsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.SubmitJobsRequest,
+        mistudio.v1.job_service_pb2.SubmitJobsResponse,
+    ],
+)
+
 _JobServiceSubmitPipelineType = typing_extensions.TypeVar(
     '_JobServiceSubmitPipelineType',
     grpc.UnaryUnaryMultiCallable[
@@ -169,7 +185,39 @@ _JobServiceRetryJobType = typing_extensions.TypeVar(
     ],
 )
 
-class JobServiceStub(typing.Generic[_JobServiceSubmitJobType, _JobServiceSubmitPipelineType, _JobServiceGetJobType, _JobServiceListJobsType, _JobServiceWatchJobType, _JobServiceCancelJobType, _JobServicePauseJobType, _JobServiceResumeJobType, _JobServiceRetryJobType]):
+_JobServiceFinishJobType = typing_extensions.TypeVar(
+    '_JobServiceFinishJobType',
+    grpc.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.FinishJobRequest,
+        mistudio.v1.job_service_pb2.FinishJobResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.FinishJobRequest,
+        mistudio.v1.job_service_pb2.FinishJobResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.FinishJobRequest,
+        mistudio.v1.job_service_pb2.FinishJobResponse,
+    ],
+)
+
+_JobServiceDeleteJobsType = typing_extensions.TypeVar(
+    '_JobServiceDeleteJobsType',
+    grpc.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.DeleteJobsRequest,
+        mistudio.v1.job_service_pb2.DeleteJobsResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.DeleteJobsRequest,
+        mistudio.v1.job_service_pb2.DeleteJobsResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.DeleteJobsRequest,
+        mistudio.v1.job_service_pb2.DeleteJobsResponse,
+    ],
+)
+
+class JobServiceStub(typing.Generic[_JobServiceSubmitJobType, _JobServiceSubmitJobsType, _JobServiceSubmitPipelineType, _JobServiceGetJobType, _JobServiceListJobsType, _JobServiceWatchJobType, _JobServiceCancelJobType, _JobServicePauseJobType, _JobServiceResumeJobType, _JobServiceRetryJobType, _JobServiceFinishJobType, _JobServiceDeleteJobsType]):
     """Submits, watches and controls jobs. Served by the gateway."""
 
     @typing.overload
@@ -177,6 +225,10 @@ class JobServiceStub(typing.Generic[_JobServiceSubmitJobType, _JobServiceSubmitP
         grpc.UnaryUnaryMultiCallable[
             mistudio.v1.job_service_pb2.SubmitJobRequest,
             mistudio.v1.job_service_pb2.SubmitJobResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            mistudio.v1.job_service_pb2.SubmitJobsRequest,
+            mistudio.v1.job_service_pb2.SubmitJobsResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             mistudio.v1.job_service_pb2.SubmitPipelineRequest,
@@ -210,6 +262,14 @@ class JobServiceStub(typing.Generic[_JobServiceSubmitJobType, _JobServiceSubmitP
             mistudio.v1.job_service_pb2.RetryJobRequest,
             mistudio.v1.job_service_pb2.RetryJobResponse,
         ],
+        grpc.UnaryUnaryMultiCallable[
+            mistudio.v1.job_service_pb2.FinishJobRequest,
+            mistudio.v1.job_service_pb2.FinishJobResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            mistudio.v1.job_service_pb2.DeleteJobsRequest,
+            mistudio.v1.job_service_pb2.DeleteJobsResponse,
+        ],
     ], channel: grpc.Channel) -> None: ...
 
     @typing.overload
@@ -217,6 +277,10 @@ class JobServiceStub(typing.Generic[_JobServiceSubmitJobType, _JobServiceSubmitP
         grpc.aio.UnaryUnaryMultiCallable[
             mistudio.v1.job_service_pb2.SubmitJobRequest,
             mistudio.v1.job_service_pb2.SubmitJobResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            mistudio.v1.job_service_pb2.SubmitJobsRequest,
+            mistudio.v1.job_service_pb2.SubmitJobsResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
             mistudio.v1.job_service_pb2.SubmitPipelineRequest,
@@ -250,10 +314,21 @@ class JobServiceStub(typing.Generic[_JobServiceSubmitJobType, _JobServiceSubmitP
             mistudio.v1.job_service_pb2.RetryJobRequest,
             mistudio.v1.job_service_pb2.RetryJobResponse,
         ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            mistudio.v1.job_service_pb2.FinishJobRequest,
+            mistudio.v1.job_service_pb2.FinishJobResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
+            mistudio.v1.job_service_pb2.DeleteJobsRequest,
+            mistudio.v1.job_service_pb2.DeleteJobsResponse,
+        ],
     ], channel: grpc.aio.Channel) -> None: ...
 
     SubmitJob: _JobServiceSubmitJobType
     """Validates a job, records it and puts it into its queue. INVALID_ARGUMENT with BadRequest if a field is bad: nothing is enqueued then."""
+
+    SubmitJobs: _JobServiceSubmitJobsType
+    """Validates many jobs, records them and puts them into their queues. One bad job refuses all of them."""
 
     SubmitPipeline: _JobServiceSubmitPipelineType
     """Submits jobs that use each other's outputs."""
@@ -262,7 +337,7 @@ class JobServiceStub(typing.Generic[_JobServiceSubmitJobType, _JobServiceSubmitP
     """Reads one job."""
 
     ListJobs: _JobServiceListJobsType
-    """Lists jobs, newest first."""
+    """Lists jobs, newest first unless another order is asked for."""
 
     WatchJob: _JobServiceWatchJobType
     """Replays a job's events and follows it until it ends."""
@@ -279,10 +354,20 @@ class JobServiceStub(typing.Generic[_JobServiceSubmitJobType, _JobServiceSubmitP
     RetryJob: _JobServiceRetryJobType
     """Puts a failed or cancelled job back into its queue, with a changed spec if given."""
 
+    FinishJob: _JobServiceFinishJobType
+    """Asks a job to finish now and to keep what it has, e.g. an SAE as far as it is trained. FAILED_PRECONDITION if its kind cannot."""
+
+    DeleteJobs: _JobServiceDeleteJobsType
+    """Deletes the records and events of jobs that have ended; their artifacts stay. One that has not ended, or that an unfinished job needs, refuses all of them."""
+
 JobServiceAsyncStub: typing_extensions.TypeAlias = JobServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         mistudio.v1.job_service_pb2.SubmitJobRequest,
         mistudio.v1.job_service_pb2.SubmitJobResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.SubmitJobsRequest,
+        mistudio.v1.job_service_pb2.SubmitJobsResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         mistudio.v1.job_service_pb2.SubmitPipelineRequest,
@@ -316,6 +401,14 @@ JobServiceAsyncStub: typing_extensions.TypeAlias = JobServiceStub[
         mistudio.v1.job_service_pb2.RetryJobRequest,
         mistudio.v1.job_service_pb2.RetryJobResponse,
     ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.FinishJobRequest,
+        mistudio.v1.job_service_pb2.FinishJobResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        mistudio.v1.job_service_pb2.DeleteJobsRequest,
+        mistudio.v1.job_service_pb2.DeleteJobsResponse,
+    ],
 ]
 
 class JobServiceServicer(metaclass=abc.ABCMeta):
@@ -328,6 +421,14 @@ class JobServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[mistudio.v1.job_service_pb2.SubmitJobResponse, collections.abc.Awaitable[mistudio.v1.job_service_pb2.SubmitJobResponse]]:
         """Validates a job, records it and puts it into its queue. INVALID_ARGUMENT with BadRequest if a field is bad: nothing is enqueued then."""
+
+    @abc.abstractmethod
+    def SubmitJobs(
+        self,
+        request: mistudio.v1.job_service_pb2.SubmitJobsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[mistudio.v1.job_service_pb2.SubmitJobsResponse, collections.abc.Awaitable[mistudio.v1.job_service_pb2.SubmitJobsResponse]]:
+        """Validates many jobs, records them and puts them into their queues. One bad job refuses all of them."""
 
     @abc.abstractmethod
     def SubmitPipeline(
@@ -351,7 +452,7 @@ class JobServiceServicer(metaclass=abc.ABCMeta):
         request: mistudio.v1.job_service_pb2.ListJobsRequest,
         context: _ServicerContext,
     ) -> typing.Union[mistudio.v1.job_service_pb2.ListJobsResponse, collections.abc.Awaitable[mistudio.v1.job_service_pb2.ListJobsResponse]]:
-        """Lists jobs, newest first."""
+        """Lists jobs, newest first unless another order is asked for."""
 
     @abc.abstractmethod
     def WatchJob(
@@ -392,5 +493,21 @@ class JobServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[mistudio.v1.job_service_pb2.RetryJobResponse, collections.abc.Awaitable[mistudio.v1.job_service_pb2.RetryJobResponse]]:
         """Puts a failed or cancelled job back into its queue, with a changed spec if given."""
+
+    @abc.abstractmethod
+    def FinishJob(
+        self,
+        request: mistudio.v1.job_service_pb2.FinishJobRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[mistudio.v1.job_service_pb2.FinishJobResponse, collections.abc.Awaitable[mistudio.v1.job_service_pb2.FinishJobResponse]]:
+        """Asks a job to finish now and to keep what it has, e.g. an SAE as far as it is trained. FAILED_PRECONDITION if its kind cannot."""
+
+    @abc.abstractmethod
+    def DeleteJobs(
+        self,
+        request: mistudio.v1.job_service_pb2.DeleteJobsRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[mistudio.v1.job_service_pb2.DeleteJobsResponse, collections.abc.Awaitable[mistudio.v1.job_service_pb2.DeleteJobsResponse]]:
+        """Deletes the records and events of jobs that have ended; their artifacts stay. One that has not ended, or that an unfinished job needs, refuses all of them."""
 
 def add_JobServiceServicer_to_server(servicer: JobServiceServicer, server: typing.Union[grpc.Server, grpc.aio.Server]) -> None: ...

@@ -23,34 +23,37 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mistudio.v1 import job_pb2 as mistudio_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmistudio/v1/queue_service.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15mistudio/v1/job.proto\"\xcb\x01\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08priority\x18\x02 \x01(\r\x12\r\n\x05slots\x18\x03 \x01(\r\x12\x1a\n\x12memory_limit_bytes\x18\x04 \x01(\x04\x12\x0f\n\x07service\x18\x05 \x01(\t\x12\x11\n\tjob_kinds\x18\x06 \x03(\t\x12\x0e\n\x06queued\x18\x07 \x01(\x04\x12\x0f\n\x07running\x18\x08 \x01(\x04\x12\x0f\n\x07workers\x18\t \x03(\t\x12\x0e\n\x06paused\x18\n \x01(\x08\x12\x11\n\tdiagnosis\x18\x0b \x01(\t\"\x13\n\x11ListQueuesRequest\"8\n\x12ListQueuesResponse\x12\"\n\x06queues\x18\x01 \x03(\x0b\x32\x12.mistudio.v1.Queue\"Y\n\x13\x45xplainRouteRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08priority\x18\x02 \x01(\r\x12\"\n\x04spec\x18\x03 \x01(\x0b\x32\x14.mistudio.v1.JobSpec\"\xdc\x01\n\x14\x45xplainRouteResponse\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08priority\x18\x03 \x01(\r\x12\x0f\n\x07service\x18\x04 \x01(\t\x12\x0f\n\x07workers\x18\x05 \x03(\t\x12\x10\n\x08position\x18\x06 \x01(\x04\x12\x13\n\x0b\x65xplanation\x18\x07 \x01(\t\x12\x30\n\rexpected_wait\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fserving_workers\x18\t \x03(\t\"\"\n\x11PauseQueueRequest\x12\r\n\x05queue\x18\x01 \x01(\t\"7\n\x12PauseQueueResponse\x12!\n\x05queue\x18\x01 \x01(\x0b\x32\x12.mistudio.v1.Queue\"#\n\x12ResumeQueueRequest\x12\r\n\x05queue\x18\x01 \x01(\t\"8\n\x13ResumeQueueResponse\x12!\n\x05queue\x18\x01 \x01(\x0b\x32\x12.mistudio.v1.Queue2\xd3\x02\n\x0cQueueService\x12M\n\nListQueues\x12\x1e.mistudio.v1.ListQueuesRequest\x1a\x1f.mistudio.v1.ListQueuesResponse\x12S\n\x0c\x45xplainRoute\x12 .mistudio.v1.ExplainRouteRequest\x1a!.mistudio.v1.ExplainRouteResponse\x12M\n\nPauseQueue\x12\x1e.mistudio.v1.PauseQueueRequest\x1a\x1f.mistudio.v1.PauseQueueResponse\x12P\n\x0bResumeQueue\x12\x1f.mistudio.v1.ResumeQueueRequest\x1a .mistudio.v1.ResumeQueueResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1fmistudio/v1/queue_service.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15mistudio/v1/job.proto\"\xf2\x03\n\x05Queue\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08priority\x18\x02 \x01(\r\x12\r\n\x05slots\x18\x03 \x01(\r\x12\x1a\n\x12memory_limit_bytes\x18\x04 \x01(\x04\x12\x0f\n\x07service\x18\x05 \x01(\t\x12\x11\n\tjob_kinds\x18\x06 \x03(\t\x12\x0e\n\x06queued\x18\x07 \x01(\x04\x12\x0f\n\x07running\x18\x08 \x01(\x04\x12\x0f\n\x07workers\x18\t \x03(\t\x12\x0e\n\x06paused\x18\n \x01(\x08\x12\x11\n\tdiagnosis\x18\x0b \x01(\t\x12*\n\x06\x64\x65pths\x18\x0c \x03(\x0b\x32\x1a.mistudio.v1.PriorityDepth\x12.\n\x0boldest_wait\x18\r \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fjobs_per_minute\x18\x0e \x01(\x01\x12\x30\n\rtime_to_drain\x18\x0f \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x12\n\nmax_queued\x18\x10 \x01(\x04\x12\x14\n\x0cpause_reason\x18\x11 \x01(\t\x12.\n\npause_time\x18\x12 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x13\n\x0btotal_slots\x18\x13 \x01(\x04\x12\x0f\n\x07waiting\x18\x14 \x01(\x04\"1\n\rPriorityDepth\x12\x10\n\x08priority\x18\x01 \x01(\r\x12\x0e\n\x06queued\x18\x02 \x01(\x04\"\x13\n\x11ListQueuesRequest\"8\n\x12ListQueuesResponse\x12\"\n\x06queues\x18\x01 \x03(\x0b\x32\x12.mistudio.v1.Queue\"Y\n\x13\x45xplainRouteRequest\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x10\n\x08priority\x18\x02 \x01(\r\x12\"\n\x04spec\x18\x03 \x01(\x0b\x32\x14.mistudio.v1.JobSpec\"\xdc\x01\n\x14\x45xplainRouteResponse\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0f\n\x07subject\x18\x02 \x01(\t\x12\x10\n\x08priority\x18\x03 \x01(\r\x12\x0f\n\x07service\x18\x04 \x01(\t\x12\x0f\n\x07workers\x18\x05 \x03(\t\x12\x10\n\x08position\x18\x06 \x01(\x04\x12\x13\n\x0b\x65xplanation\x18\x07 \x01(\t\x12\x30\n\rexpected_wait\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x17\n\x0fserving_workers\x18\t \x03(\t\"2\n\x11PauseQueueRequest\x12\r\n\x05queue\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"7\n\x12PauseQueueResponse\x12!\n\x05queue\x18\x01 \x01(\x0b\x32\x12.mistudio.v1.Queue\"#\n\x12ResumeQueueRequest\x12\r\n\x05queue\x18\x01 \x01(\t\"8\n\x13ResumeQueueResponse\x12!\n\x05queue\x18\x01 \x01(\x0b\x32\x12.mistudio.v1.Queue2\xd3\x02\n\x0cQueueService\x12M\n\nListQueues\x12\x1e.mistudio.v1.ListQueuesRequest\x1a\x1f.mistudio.v1.ListQueuesResponse\x12S\n\x0c\x45xplainRoute\x12 .mistudio.v1.ExplainRouteRequest\x1a!.mistudio.v1.ExplainRouteResponse\x12M\n\nPauseQueue\x12\x1e.mistudio.v1.PauseQueueRequest\x1a\x1f.mistudio.v1.PauseQueueResponse\x12P\n\x0bResumeQueue\x12\x1f.mistudio.v1.ResumeQueueRequest\x1a .mistudio.v1.ResumeQueueResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mistudio.v1.queue_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_QUEUE']._serialized_start=104
-  _globals['_QUEUE']._serialized_end=307
-  _globals['_LISTQUEUESREQUEST']._serialized_start=309
-  _globals['_LISTQUEUESREQUEST']._serialized_end=328
-  _globals['_LISTQUEUESRESPONSE']._serialized_start=330
-  _globals['_LISTQUEUESRESPONSE']._serialized_end=386
-  _globals['_EXPLAINROUTEREQUEST']._serialized_start=388
-  _globals['_EXPLAINROUTEREQUEST']._serialized_end=477
-  _globals['_EXPLAINROUTERESPONSE']._serialized_start=480
-  _globals['_EXPLAINROUTERESPONSE']._serialized_end=700
-  _globals['_PAUSEQUEUEREQUEST']._serialized_start=702
-  _globals['_PAUSEQUEUEREQUEST']._serialized_end=736
-  _globals['_PAUSEQUEUERESPONSE']._serialized_start=738
-  _globals['_PAUSEQUEUERESPONSE']._serialized_end=793
-  _globals['_RESUMEQUEUEREQUEST']._serialized_start=795
-  _globals['_RESUMEQUEUEREQUEST']._serialized_end=830
-  _globals['_RESUMEQUEUERESPONSE']._serialized_start=832
-  _globals['_RESUMEQUEUERESPONSE']._serialized_end=888
-  _globals['_QUEUESERVICE']._serialized_start=891
-  _globals['_QUEUESERVICE']._serialized_end=1230
+  _globals['_QUEUE']._serialized_start=137
+  _globals['_QUEUE']._serialized_end=635
+  _globals['_PRIORITYDEPTH']._serialized_start=637
+  _globals['_PRIORITYDEPTH']._serialized_end=686
+  _globals['_LISTQUEUESREQUEST']._serialized_start=688
+  _globals['_LISTQUEUESREQUEST']._serialized_end=707
+  _globals['_LISTQUEUESRESPONSE']._serialized_start=709
+  _globals['_LISTQUEUESRESPONSE']._serialized_end=765
+  _globals['_EXPLAINROUTEREQUEST']._serialized_start=767
+  _globals['_EXPLAINROUTEREQUEST']._serialized_end=856
+  _globals['_EXPLAINROUTERESPONSE']._serialized_start=859
+  _globals['_EXPLAINROUTERESPONSE']._serialized_end=1079
+  _globals['_PAUSEQUEUEREQUEST']._serialized_start=1081
+  _globals['_PAUSEQUEUEREQUEST']._serialized_end=1131
+  _globals['_PAUSEQUEUERESPONSE']._serialized_start=1133
+  _globals['_PAUSEQUEUERESPONSE']._serialized_end=1188
+  _globals['_RESUMEQUEUEREQUEST']._serialized_start=1190
+  _globals['_RESUMEQUEUEREQUEST']._serialized_end=1225
+  _globals['_RESUMEQUEUERESPONSE']._serialized_start=1227
+  _globals['_RESUMEQUEUERESPONSE']._serialized_end=1283
+  _globals['_QUEUESERVICE']._serialized_start=1286
+  _globals['_QUEUESERVICE']._serialized_end=1625
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from builtins import (
     bool,
+    float,
     int,
     str,
 )
@@ -24,6 +25,9 @@ from google.protobuf.internal.containers import (
 )
 from google.protobuf.message import (
     Message,
+)
+from google.protobuf.timestamp_pb2 import (
+    Timestamp,
 )
 from mistudio.v1.job_pb2 import (
     JobSpec,
@@ -52,6 +56,15 @@ class Queue(Message):
     WORKERS_FIELD_NUMBER: int
     PAUSED_FIELD_NUMBER: int
     DIAGNOSIS_FIELD_NUMBER: int
+    DEPTHS_FIELD_NUMBER: int
+    OLDEST_WAIT_FIELD_NUMBER: int
+    JOBS_PER_MINUTE_FIELD_NUMBER: int
+    TIME_TO_DRAIN_FIELD_NUMBER: int
+    MAX_QUEUED_FIELD_NUMBER: int
+    PAUSE_REASON_FIELD_NUMBER: int
+    PAUSE_TIME_FIELD_NUMBER: int
+    TOTAL_SLOTS_FIELD_NUMBER: int
+    WAITING_FIELD_NUMBER: int
     name: str
     """Name, e.g. "training"."""
     priority: int
@@ -70,6 +83,16 @@ class Queue(Message):
     """Whether it is paused."""
     diagnosis: str
     """One sentence on what is wrong with it, with the command that helps; empty if nothing is."""
+    jobs_per_minute: float
+    """Jobs that ended in the last ten minutes, by the minute."""
+    max_queued: int
+    """Jobs that may wait in it; one more is refused with RESOURCE_EXHAUSTED. 0 is no limit of its own."""
+    pause_reason: str
+    """Why it was paused, as who paused it said."""
+    total_slots: int
+    """Slots of the workers that serve it now."""
+    waiting: int
+    """Jobs for this queue that wait for other jobs."""
     @property
     def job_kinds(self) -> RepeatedScalarFieldContainer[str]:
         """Its job kinds."""
@@ -77,6 +100,22 @@ class Queue(Message):
     @property
     def workers(self) -> RepeatedScalarFieldContainer[str]:
         """Workers that serve it now."""
+
+    @property
+    def depths(self) -> RepeatedCompositeFieldContainer[PriorityDepth]:
+        """Jobs that wait, by priority, 10 first; priorities without one are left out."""
+
+    @property
+    def oldest_wait(self) -> Duration:
+        """How long the job that has waited longest has waited; unset if none waits."""
+
+    @property
+    def time_to_drain(self) -> Duration:
+        """Time until the jobs that wait now have started, as the queue's jobs have gone lately; unset if unknown."""
+
+    @property
+    def pause_time(self) -> Timestamp:
+        """When it was paused; unset if it is not."""
 
     def __init__(
         self,
@@ -92,8 +131,38 @@ class Queue(Message):
         workers: Iterable[str] | None = ...,
         paused: bool = ...,
         diagnosis: str = ...,
+        depths: Iterable[PriorityDepth] | None = ...,
+        oldest_wait: Duration | None = ...,
+        jobs_per_minute: float = ...,
+        time_to_drain: Duration | None = ...,
+        max_queued: int = ...,
+        pause_reason: str = ...,
+        pause_time: Timestamp | None = ...,
+        total_slots: int = ...,
+        waiting: int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["diagnosis", b"diagnosis", "job_kinds", b"job_kinds", "memory_limit_bytes", b"memory_limit_bytes", "name", b"name", "paused", b"paused", "priority", b"priority", "queued", b"queued", "running", b"running", "service", b"service", "slots", b"slots", "workers", b"workers"]) -> None: ...
+    def HasField(self, field_name: Literal["oldest_wait", b"oldest_wait", "pause_time", b"pause_time", "time_to_drain", b"time_to_drain"]) -> bool: ...
+    def ClearField(self, field_name: Literal["depths", b"depths", "diagnosis", b"diagnosis", "job_kinds", b"job_kinds", "jobs_per_minute", b"jobs_per_minute", "max_queued", b"max_queued", "memory_limit_bytes", b"memory_limit_bytes", "name", b"name", "oldest_wait", b"oldest_wait", "pause_reason", b"pause_reason", "pause_time", b"pause_time", "paused", b"paused", "priority", b"priority", "queued", b"queued", "running", b"running", "service", b"service", "slots", b"slots", "time_to_drain", b"time_to_drain", "total_slots", b"total_slots", "waiting", b"waiting", "workers", b"workers"]) -> None: ...
+
+@final
+class PriorityDepth(Message):
+    """How many jobs of a priority wait."""
+
+    DESCRIPTOR: Descriptor
+
+    PRIORITY_FIELD_NUMBER: int
+    QUEUED_FIELD_NUMBER: int
+    priority: int
+    """1 to 10."""
+    queued: int
+    """Jobs that wait."""
+    def __init__(
+        self,
+        *,
+        priority: int = ...,
+        queued: int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["priority", b"priority", "queued", b"queued"]) -> None: ...
 
 @final
 class ListQueuesRequest(Message):
@@ -212,14 +281,18 @@ class PauseQueueRequest(Message):
     DESCRIPTOR: Descriptor
 
     QUEUE_FIELD_NUMBER: int
+    REASON_FIELD_NUMBER: int
     queue: str
     """The queue."""
+    reason: str
+    """Why, for whoever sees it paused; at most 500 characters."""
     def __init__(
         self,
         *,
         queue: str = ...,
+        reason: str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["queue", b"queue"]) -> None: ...
+    def ClearField(self, field_name: Literal["queue", b"queue", "reason", b"reason"]) -> None: ...
 
 @final
 class PauseQueueResponse(Message):

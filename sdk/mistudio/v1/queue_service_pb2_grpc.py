@@ -76,7 +76,7 @@ class QueueServiceServicer(object):
         raise NotImplementedError('Method not implemented!')
 
     def PauseQueue(self, request, context):
-        """Stops handing out a queue's jobs.
+        """Stops handing out a queue's jobs; those that run go on, and new ones are taken in.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -139,7 +139,7 @@ class QueueServiceStub(typing.Generic[_QueueServiceListQueuesType, _QueueService
     """Says where a job would go, and who would take it."""
 
     PauseQueue: _QueueServicePauseQueueType
-    """Stops handing out a queue's jobs."""
+    """Stops handing out a queue's jobs; those that run go on, and new ones are taken in."""
 
     ResumeQueue: _QueueServiceResumeQueueType
     """Hands out a queue's jobs again."""
@@ -188,7 +188,7 @@ class QueueServiceServicer(metaclass=abc.ABCMeta):
         request: mistudio.v1.queue_service_pb2.PauseQueueRequest,
         context: _ServicerContext,
     ) -> typing.Union[mistudio.v1.queue_service_pb2.PauseQueueResponse, collections.abc.Awaitable[mistudio.v1.queue_service_pb2.PauseQueueResponse]]:
-        """Stops handing out a queue's jobs."""
+        """Stops handing out a queue's jobs; those that run go on, and new ones are taken in."""
 
     @abc.abstractmethod
     def ResumeQueue(

@@ -64,20 +64,28 @@ class RunningAttempt(Message):
     JOB_ID_FIELD_NUMBER: int
     ATTEMPT_FIELD_NUMBER: int
     QUEUE_FIELD_NUMBER: int
+    DEVICE_FIELD_NUMBER: int
+    RSS_BYTES_FIELD_NUMBER: int
     job_id: str
     """The job."""
     attempt: int
     """The attempt's number."""
     queue: str
     """The job's queue."""
+    device: str
+    """The device that it holds, e.g. "cuda:0"; empty if it holds none."""
+    rss_bytes: int
+    """Resident memory of the job's process, in bytes; 0 for a job that runs inside the worker."""
     def __init__(
         self,
         *,
         job_id: str = ...,
         attempt: int = ...,
         queue: str = ...,
+        device: str = ...,
+        rss_bytes: int = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["attempt", b"attempt", "job_id", b"job_id", "queue", b"queue"]) -> None: ...
+    def ClearField(self, field_name: Literal["attempt", b"attempt", "device", b"device", "job_id", b"job_id", "queue", b"queue", "rss_bytes", b"rss_bytes"]) -> None: ...
 
 @final
 class Worker(Message):

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from mistudio.v1 import worker_pb2 as mistudio_dot_v1_dot_worker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mistudio/v1/worker_service.proto\x12\x0bmistudio.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18mistudio/v1/worker.proto\"\xe8\x01\n\x0cWorkerStatus\x12#\n\x06worker\x18\x01 \x01(\x0b\x32\x13.mistudio.v1.Worker\x12,\n\x07running\x18\x02 \x03(\x0b\x32\x1b.mistudio.v1.RunningAttempt\x12\x11\n\trss_bytes\x18\x03 \x01(\x04\x12\x32\n\x0elast_seen_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12,\n\x0bhost_status\x18\x06 \x01(\x0b\x32\x17.mistudio.v1.HostStatus\"\x14\n\x12ListWorkersRequest\"A\n\x13ListWorkersResponse\x12*\n\x07workers\x18\x01 \x03(\x0b\x32\x19.mistudio.v1.WorkerStatus\"$\n\x12\x44rainWorkerRequest\x12\x0e\n\x06worker\x18\x01 \x01(\t\"@\n\x13\x44rainWorkerResponse\x12)\n\x06worker\x18\x01 \x01(\x0b\x32\x19.mistudio.v1.WorkerStatus\"C\n\x13ResizeWorkerRequest\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\r\"A\n\x14ResizeWorkerResponse\x12)\n\x06worker\x18\x01 \x01(\x0b\x32\x19.mistudio.v1.WorkerStatus2\x88\x02\n\rWorkerService\x12P\n\x0bListWorkers\x12\x1f.mistudio.v1.ListWorkersRequest\x1a .mistudio.v1.ListWorkersResponse\x12P\n\x0b\x44rainWorker\x12\x1f.mistudio.v1.DrainWorkerRequest\x1a .mistudio.v1.DrainWorkerResponse\x12S\n\x0cResizeWorker\x12 .mistudio.v1.ResizeWorkerRequest\x1a!.mistudio.v1.ResizeWorkerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n mistudio/v1/worker_service.proto\x12\x0bmistudio.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x18mistudio/v1/worker.proto\"\x82\x02\n\x0cWorkerStatus\x12#\n\x06worker\x18\x01 \x01(\x0b\x32\x13.mistudio.v1.Worker\x12,\n\x07running\x18\x02 \x03(\x0b\x32\x1b.mistudio.v1.RunningAttempt\x12\x11\n\trss_bytes\x18\x03 \x01(\x04\x12\x32\n\x0elast_seen_time\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x10\n\x08\x64raining\x18\x05 \x01(\x08\x12,\n\x0bhost_status\x18\x06 \x01(\x0b\x32\x17.mistudio.v1.HostStatus\x12\x18\n\x10gpu_memory_bytes\x18\x07 \x01(\x04\"\x14\n\x12ListWorkersRequest\"A\n\x13ListWorkersResponse\x12*\n\x07workers\x18\x01 \x03(\x0b\x32\x19.mistudio.v1.WorkerStatus\"$\n\x12\x44rainWorkerRequest\x12\x0e\n\x06worker\x18\x01 \x01(\t\"@\n\x13\x44rainWorkerResponse\x12)\n\x06worker\x18\x01 \x01(\x0b\x32\x19.mistudio.v1.WorkerStatus\"C\n\x13ResizeWorkerRequest\x12\x0e\n\x06worker\x18\x01 \x01(\t\x12\r\n\x05queue\x18\x02 \x01(\t\x12\r\n\x05slots\x18\x03 \x01(\r\"A\n\x14ResizeWorkerResponse\x12)\n\x06worker\x18\x01 \x01(\x0b\x32\x19.mistudio.v1.WorkerStatus2\x88\x02\n\rWorkerService\x12P\n\x0bListWorkers\x12\x1f.mistudio.v1.ListWorkersRequest\x1a .mistudio.v1.ListWorkersResponse\x12P\n\x0b\x44rainWorker\x12\x1f.mistudio.v1.DrainWorkerRequest\x1a .mistudio.v1.DrainWorkerResponse\x12S\n\x0cResizeWorker\x12 .mistudio.v1.ResizeWorkerRequest\x1a!.mistudio.v1.ResizeWorkerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -34,19 +34,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mistudio.v1.worker_service_
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_WORKERSTATUS']._serialized_start=109
-  _globals['_WORKERSTATUS']._serialized_end=341
-  _globals['_LISTWORKERSREQUEST']._serialized_start=343
-  _globals['_LISTWORKERSREQUEST']._serialized_end=363
-  _globals['_LISTWORKERSRESPONSE']._serialized_start=365
-  _globals['_LISTWORKERSRESPONSE']._serialized_end=430
-  _globals['_DRAINWORKERREQUEST']._serialized_start=432
-  _globals['_DRAINWORKERREQUEST']._serialized_end=468
-  _globals['_DRAINWORKERRESPONSE']._serialized_start=470
-  _globals['_DRAINWORKERRESPONSE']._serialized_end=534
-  _globals['_RESIZEWORKERREQUEST']._serialized_start=536
-  _globals['_RESIZEWORKERREQUEST']._serialized_end=603
-  _globals['_RESIZEWORKERRESPONSE']._serialized_start=605
-  _globals['_RESIZEWORKERRESPONSE']._serialized_end=670
-  _globals['_WORKERSERVICE']._serialized_start=673
-  _globals['_WORKERSERVICE']._serialized_end=937
+  _globals['_WORKERSTATUS']._serialized_end=367
+  _globals['_LISTWORKERSREQUEST']._serialized_start=369
+  _globals['_LISTWORKERSREQUEST']._serialized_end=389
+  _globals['_LISTWORKERSRESPONSE']._serialized_start=391
+  _globals['_LISTWORKERSRESPONSE']._serialized_end=456
+  _globals['_DRAINWORKERREQUEST']._serialized_start=458
+  _globals['_DRAINWORKERREQUEST']._serialized_end=494
+  _globals['_DRAINWORKERRESPONSE']._serialized_start=496
+  _globals['_DRAINWORKERRESPONSE']._serialized_end=560
+  _globals['_RESIZEWORKERREQUEST']._serialized_start=562
+  _globals['_RESIZEWORKERREQUEST']._serialized_end=629
+  _globals['_RESIZEWORKERRESPONSE']._serialized_start=631
+  _globals['_RESIZEWORKERRESPONSE']._serialized_end=696
+  _globals['_WORKERSERVICE']._serialized_start=699
+  _globals['_WORKERSERVICE']._serialized_end=963
 # @@protoc_insertion_point(module_scope)

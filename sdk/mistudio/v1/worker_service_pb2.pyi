@@ -48,10 +48,13 @@ class WorkerStatus(Message):
     LAST_SEEN_TIME_FIELD_NUMBER: int
     DRAINING_FIELD_NUMBER: int
     HOST_STATUS_FIELD_NUMBER: int
+    GPU_MEMORY_BYTES_FIELD_NUMBER: int
     rss_bytes: int
     """Resident memory of it and its children, in bytes."""
     draining: bool
     """Whether it is draining."""
+    gpu_memory_bytes: int
+    """Memory of graphics processors that it and its children hold, in bytes; 0 if none or unknown."""
     @property
     def worker(self) -> Worker:
         """What it told when it attached."""
@@ -77,9 +80,10 @@ class WorkerStatus(Message):
         last_seen_time: Timestamp | None = ...,
         draining: bool = ...,
         host_status: HostStatus | None = ...,
+        gpu_memory_bytes: int = ...,
     ) -> None: ...
     def HasField(self, field_name: Literal["host_status", b"host_status", "last_seen_time", b"last_seen_time", "worker", b"worker"]) -> bool: ...
-    def ClearField(self, field_name: Literal["draining", b"draining", "host_status", b"host_status", "last_seen_time", b"last_seen_time", "rss_bytes", b"rss_bytes", "running", b"running", "worker", b"worker"]) -> None: ...
+    def ClearField(self, field_name: Literal["draining", b"draining", "gpu_memory_bytes", b"gpu_memory_bytes", "host_status", b"host_status", "last_seen_time", b"last_seen_time", "rss_bytes", b"rss_bytes", "running", b"running", "worker", b"worker"]) -> None: ...
 
 @final
 class ListWorkersRequest(Message):

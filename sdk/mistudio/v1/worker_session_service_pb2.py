@@ -27,47 +27,51 @@ from mistudio.v1 import job_pb2 as mistudio_dot_v1_dot_job__pb2
 from mistudio.v1 import worker_pb2 as mistudio_dot_v1_dot_worker__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(mistudio/v1/worker_session_service.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15mistudio/v1/job.proto\x1a\x18mistudio/v1/worker.proto\"l\n\x08Register\x12#\n\x06worker\x18\x01 \x01(\x0b\x32\x13.mistudio.v1.Worker\x12,\n\x07running\x18\x02 \x03(\x0b\x32\x1b.mistudio.v1.RunningAttempt\x12\r\n\x05token\x18\x03 \x01(\t\"\xb6\x01\n\tHeartbeat\x12,\n\x07running\x18\x01 \x03(\x0b\x32\x1b.mistudio.v1.RunningAttempt\x12\x11\n\trss_bytes\x18\x02 \x01(\x04\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12(\n\x06queues\x18\x04 \x03(\x0b\x32\x18.mistudio.v1.ServedQueue\x12,\n\x0bhost_status\x18\x05 \x01(\x0b\x32\x17.mistudio.v1.HostStatus\".\n\x05\x43laim\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x15\n\renqueue_count\x18\x02 \x01(\r\"\xb6\x01\n\rAttemptReport\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x08progress\x18\x03 \x01(\x0b\x32\x15.mistudio.v1.ProgressH\x00\x12*\n\x06metric\x18\x04 \x01(\x0b\x32\x18.mistudio.v1.MetricPointH\x00\x12#\n\x03log\x18\x05 \x01(\x0b\x32\x14.mistudio.v1.LogLineH\x00\x42\x08\n\x06report\"\t\n\x07Goodbye\"\x98\x01\n\nAttemptEnd\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12,\n\x07outcome\x18\x03 \x01(\x0e\x32\x1b.mistudio.v1.AttemptOutcome\x12%\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x14.mistudio.v1.Failure\x12\x14\n\x0c\x61rtifact_ids\x18\x05 \x03(\t\"\xa2\x02\n\rAttachRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x08register\x18\x02 \x01(\x0b\x32\x15.mistudio.v1.RegisterH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.mistudio.v1.HeartbeatH\x00\x12#\n\x05\x63laim\x18\x04 \x01(\x0b\x32\x12.mistudio.v1.ClaimH\x00\x12,\n\x06report\x18\x05 \x01(\x0b\x32\x1a.mistudio.v1.AttemptReportH\x00\x12&\n\x03\x65nd\x18\x06 \x01(\x0b\x32\x17.mistudio.v1.AttemptEndH\x00\x12\'\n\x07goodbye\x18\x07 \x01(\x0b\x32\x14.mistudio.v1.GoodbyeH\x00\x42\t\n\x07message\"T\n\nRegistered\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xa3\x01\n\x0b\x43laimAnswer\x12*\n\x07verdict\x18\x01 \x01(\x0e\x32\x19.mistudio.v1.ClaimVerdict\x12\x1d\n\x03job\x18\x02 \x01(\x0b\x32\x10.mistudio.v1.Job\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12(\n\x05\x64\x65lay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x05 \x01(\t\"S\n\x0c\x41ttemptEnded\x12\x0f\n\x07\x63urrent\x18\x01 \x01(\x08\x12\x32\n\x0fredeliver_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"_\n\x0e\x43ommandAttempt\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12,\n\x07\x63ommand\x18\x03 \x01(\x0e\x32\x1b.mistudio.v1.AttemptCommand\"\x07\n\x05\x44rain\"&\n\x06Resize\x12\r\n\x05queue\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\"\xed\x02\n\x0e\x41ttachResponse\x12\x13\n\x0bin_reply_to\x18\x01 \x01(\x04\x12-\n\nregistered\x18\x02 \x01(\x0b\x32\x17.mistudio.v1.RegisteredH\x00\x12\x30\n\x0c\x63laim_answer\x18\x03 \x01(\x0b\x32\x18.mistudio.v1.ClaimAnswerH\x00\x12*\n\x05\x65nded\x18\x04 \x01(\x0b\x32\x19.mistudio.v1.AttemptEndedH\x00\x12\x32\n\rreport_stored\x18\x05 \x01(\x0b\x32\x19.mistudio.v1.ReportStoredH\x00\x12.\n\x07\x63ommand\x18\x06 \x01(\x0b\x32\x1b.mistudio.v1.CommandAttemptH\x00\x12#\n\x05\x64rain\x18\x07 \x01(\x0b\x32\x12.mistudio.v1.DrainH\x00\x12%\n\x06resize\x18\x08 \x01(\x0b\x32\x13.mistudio.v1.ResizeH\x00\x42\t\n\x07message\"\x1f\n\x0cReportStored\x12\x0f\n\x07\x63urrent\x18\x01 \x01(\x08*y\n\x0c\x43laimVerdict\x12\x1d\n\x19\x43LAIM_VERDICT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LAIM_VERDICT_GRANTED\x10\x01\x12\x16\n\x12\x43LAIM_VERDICT_DROP\x10\x02\x12\x17\n\x13\x43LAIM_VERDICT_LATER\x10\x03*\x85\x01\n\x0e\x41ttemptCommand\x12\x1f\n\x1b\x41TTEMPT_COMMAND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTEMPT_COMMAND_CANCEL\x10\x01\x12\x19\n\x15\x41TTEMPT_COMMAND_PAUSE\x10\x02\x12\x1b\n\x17\x41TTEMPT_COMMAND_ABANDON\x10\x03\x32]\n\x14WorkerSessionService\x12\x45\n\x06\x41ttach\x12\x1a.mistudio.v1.AttachRequest\x1a\x1b.mistudio.v1.AttachResponse(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n(mistudio/v1/worker_session_service.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15mistudio/v1/job.proto\x1a\x18mistudio/v1/worker.proto\"l\n\x08Register\x12#\n\x06worker\x18\x01 \x01(\x0b\x32\x13.mistudio.v1.Worker\x12,\n\x07running\x18\x02 \x03(\x0b\x32\x1b.mistudio.v1.RunningAttempt\x12\r\n\x05token\x18\x03 \x01(\t\"\xd0\x01\n\tHeartbeat\x12,\n\x07running\x18\x01 \x03(\x0b\x32\x1b.mistudio.v1.RunningAttempt\x12\x11\n\trss_bytes\x18\x02 \x01(\x04\x12\x10\n\x08\x64raining\x18\x03 \x01(\x08\x12(\n\x06queues\x18\x04 \x03(\x0b\x32\x18.mistudio.v1.ServedQueue\x12,\n\x0bhost_status\x18\x05 \x01(\x0b\x32\x17.mistudio.v1.HostStatus\x12\x18\n\x10gpu_memory_bytes\x18\x06 \x01(\x04\".\n\x05\x43laim\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x15\n\renqueue_count\x18\x02 \x01(\r\"\xb6\x01\n\rAttemptReport\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12)\n\x08progress\x18\x03 \x01(\x0b\x32\x15.mistudio.v1.ProgressH\x00\x12*\n\x06metric\x18\x04 \x01(\x0b\x32\x18.mistudio.v1.MetricPointH\x00\x12#\n\x03log\x18\x05 \x01(\x0b\x32\x14.mistudio.v1.LogLineH\x00\x42\x08\n\x06report\"\t\n\x07Goodbye\"\x98\x01\n\nAttemptEnd\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12,\n\x07outcome\x18\x03 \x01(\x0e\x32\x1b.mistudio.v1.AttemptOutcome\x12%\n\x07\x66\x61ilure\x18\x04 \x01(\x0b\x32\x14.mistudio.v1.Failure\x12\x14\n\x0c\x61rtifact_ids\x18\x05 \x03(\t\"\xd4\x02\n\rAttachRequest\x12\n\n\x02id\x18\x01 \x01(\x04\x12)\n\x08register\x18\x02 \x01(\x0b\x32\x15.mistudio.v1.RegisterH\x00\x12+\n\theartbeat\x18\x03 \x01(\x0b\x32\x16.mistudio.v1.HeartbeatH\x00\x12#\n\x05\x63laim\x18\x04 \x01(\x0b\x32\x12.mistudio.v1.ClaimH\x00\x12,\n\x06report\x18\x05 \x01(\x0b\x32\x1a.mistudio.v1.AttemptReportH\x00\x12&\n\x03\x65nd\x18\x06 \x01(\x0b\x32\x17.mistudio.v1.AttemptEndH\x00\x12\'\n\x07goodbye\x18\x07 \x01(\x0b\x32\x14.mistudio.v1.GoodbyeH\x00\x12\x30\n\x05\x62\x61tch\x18\x08 \x01(\x0b\x32\x1f.mistudio.v1.AttachRequestBatchH\x00\x42\t\n\x07message\"B\n\x12\x41ttachRequestBatch\x12,\n\x08requests\x18\x01 \x03(\x0b\x32\x1a.mistudio.v1.AttachRequest\"T\n\nRegistered\x12\x0f\n\x07gateway\x18\x01 \x01(\t\x12\x35\n\x12heartbeat_interval\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xb3\x01\n\x0b\x43laimAnswer\x12*\n\x07verdict\x18\x01 \x01(\x0e\x32\x19.mistudio.v1.ClaimVerdict\x12\x1d\n\x03job\x18\x02 \x01(\x0b\x32\x10.mistudio.v1.Job\x12\x0f\n\x07\x61ttempt\x18\x03 \x01(\r\x12(\n\x05\x64\x65lay\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x0e\n\x06reason\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\t\"S\n\x0c\x41ttemptEnded\x12\x0f\n\x07\x63urrent\x18\x01 \x01(\x08\x12\x32\n\x0fredeliver_after\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"_\n\x0e\x43ommandAttempt\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12,\n\x07\x63ommand\x18\x03 \x01(\x0e\x32\x1b.mistudio.v1.AttemptCommand\"\x07\n\x05\x44rain\"&\n\x06Resize\x12\r\n\x05queue\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\"\xa0\x03\n\x0e\x41ttachResponse\x12\x13\n\x0bin_reply_to\x18\x01 \x01(\x04\x12-\n\nregistered\x18\x02 \x01(\x0b\x32\x17.mistudio.v1.RegisteredH\x00\x12\x30\n\x0c\x63laim_answer\x18\x03 \x01(\x0b\x32\x18.mistudio.v1.ClaimAnswerH\x00\x12*\n\x05\x65nded\x18\x04 \x01(\x0b\x32\x19.mistudio.v1.AttemptEndedH\x00\x12\x32\n\rreport_stored\x18\x05 \x01(\x0b\x32\x19.mistudio.v1.ReportStoredH\x00\x12.\n\x07\x63ommand\x18\x06 \x01(\x0b\x32\x1b.mistudio.v1.CommandAttemptH\x00\x12#\n\x05\x64rain\x18\x07 \x01(\x0b\x32\x12.mistudio.v1.DrainH\x00\x12%\n\x06resize\x18\x08 \x01(\x0b\x32\x13.mistudio.v1.ResizeH\x00\x12\x31\n\x05\x62\x61tch\x18\t \x01(\x0b\x32 .mistudio.v1.AttachResponseBatchH\x00\x42\t\n\x07message\"E\n\x13\x41ttachResponseBatch\x12.\n\tresponses\x18\x01 \x03(\x0b\x32\x1b.mistudio.v1.AttachResponse\"\x1f\n\x0cReportStored\x12\x0f\n\x07\x63urrent\x18\x01 \x01(\x08*y\n\x0c\x43laimVerdict\x12\x1d\n\x19\x43LAIM_VERDICT_UNSPECIFIED\x10\x00\x12\x19\n\x15\x43LAIM_VERDICT_GRANTED\x10\x01\x12\x16\n\x12\x43LAIM_VERDICT_DROP\x10\x02\x12\x17\n\x13\x43LAIM_VERDICT_LATER\x10\x03*\xa1\x01\n\x0e\x41ttemptCommand\x12\x1f\n\x1b\x41TTEMPT_COMMAND_UNSPECIFIED\x10\x00\x12\x1a\n\x16\x41TTEMPT_COMMAND_CANCEL\x10\x01\x12\x19\n\x15\x41TTEMPT_COMMAND_PAUSE\x10\x02\x12\x1b\n\x17\x41TTEMPT_COMMAND_ABANDON\x10\x03\x12\x1a\n\x16\x41TTEMPT_COMMAND_FINISH\x10\x04\x32]\n\x14WorkerSessionService\x12\x45\n\x06\x41ttach\x12\x1a.mistudio.v1.AttachRequest\x1a\x1b.mistudio.v1.AttachResponse(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mistudio.v1.worker_session_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_CLAIMVERDICT']._serialized_start=2009
-  _globals['_CLAIMVERDICT']._serialized_end=2130
-  _globals['_ATTEMPTCOMMAND']._serialized_start=2133
-  _globals['_ATTEMPTCOMMAND']._serialized_end=2266
+  _globals['_CLAIMVERDICT']._serialized_start=2291
+  _globals['_CLAIMVERDICT']._serialized_end=2412
+  _globals['_ATTEMPTCOMMAND']._serialized_start=2415
+  _globals['_ATTEMPTCOMMAND']._serialized_end=2576
   _globals['_REGISTER']._serialized_start=138
   _globals['_REGISTER']._serialized_end=246
   _globals['_HEARTBEAT']._serialized_start=249
-  _globals['_HEARTBEAT']._serialized_end=431
-  _globals['_CLAIM']._serialized_start=433
-  _globals['_CLAIM']._serialized_end=479
-  _globals['_ATTEMPTREPORT']._serialized_start=482
-  _globals['_ATTEMPTREPORT']._serialized_end=664
-  _globals['_GOODBYE']._serialized_start=666
-  _globals['_GOODBYE']._serialized_end=675
-  _globals['_ATTEMPTEND']._serialized_start=678
-  _globals['_ATTEMPTEND']._serialized_end=830
-  _globals['_ATTACHREQUEST']._serialized_start=833
-  _globals['_ATTACHREQUEST']._serialized_end=1123
-  _globals['_REGISTERED']._serialized_start=1125
-  _globals['_REGISTERED']._serialized_end=1209
-  _globals['_CLAIMANSWER']._serialized_start=1212
-  _globals['_CLAIMANSWER']._serialized_end=1375
-  _globals['_ATTEMPTENDED']._serialized_start=1377
-  _globals['_ATTEMPTENDED']._serialized_end=1460
-  _globals['_COMMANDATTEMPT']._serialized_start=1462
-  _globals['_COMMANDATTEMPT']._serialized_end=1557
-  _globals['_DRAIN']._serialized_start=1559
-  _globals['_DRAIN']._serialized_end=1566
-  _globals['_RESIZE']._serialized_start=1568
-  _globals['_RESIZE']._serialized_end=1606
-  _globals['_ATTACHRESPONSE']._serialized_start=1609
-  _globals['_ATTACHRESPONSE']._serialized_end=1974
-  _globals['_REPORTSTORED']._serialized_start=1976
-  _globals['_REPORTSTORED']._serialized_end=2007
-  _globals['_WORKERSESSIONSERVICE']._serialized_start=2268
-  _globals['_WORKERSESSIONSERVICE']._serialized_end=2361
+  _globals['_HEARTBEAT']._serialized_end=457
+  _globals['_CLAIM']._serialized_start=459
+  _globals['_CLAIM']._serialized_end=505
+  _globals['_ATTEMPTREPORT']._serialized_start=508
+  _globals['_ATTEMPTREPORT']._serialized_end=690
+  _globals['_GOODBYE']._serialized_start=692
+  _globals['_GOODBYE']._serialized_end=701
+  _globals['_ATTEMPTEND']._serialized_start=704
+  _globals['_ATTEMPTEND']._serialized_end=856
+  _globals['_ATTACHREQUEST']._serialized_start=859
+  _globals['_ATTACHREQUEST']._serialized_end=1199
+  _globals['_ATTACHREQUESTBATCH']._serialized_start=1201
+  _globals['_ATTACHREQUESTBATCH']._serialized_end=1267
+  _globals['_REGISTERED']._serialized_start=1269
+  _globals['_REGISTERED']._serialized_end=1353
+  _globals['_CLAIMANSWER']._serialized_start=1356
+  _globals['_CLAIMANSWER']._serialized_end=1535
+  _globals['_ATTEMPTENDED']._serialized_start=1537
+  _globals['_ATTEMPTENDED']._serialized_end=1620
+  _globals['_COMMANDATTEMPT']._serialized_start=1622
+  _globals['_COMMANDATTEMPT']._serialized_end=1717
+  _globals['_DRAIN']._serialized_start=1719
+  _globals['_DRAIN']._serialized_end=1726
+  _globals['_RESIZE']._serialized_start=1728
+  _globals['_RESIZE']._serialized_end=1766
+  _globals['_ATTACHRESPONSE']._serialized_start=1769
+  _globals['_ATTACHRESPONSE']._serialized_end=2185
+  _globals['_ATTACHRESPONSEBATCH']._serialized_start=2187
+  _globals['_ATTACHRESPONSEBATCH']._serialized_end=2256
+  _globals['_REPORTSTORED']._serialized_start=2258
+  _globals['_REPORTSTORED']._serialized_end=2289
+  _globals['_WORKERSESSIONSERVICE']._serialized_start=2578
+  _globals['_WORKERSESSIONSERVICE']._serialized_end=2671
 # @@protoc_insertion_point(module_scope)

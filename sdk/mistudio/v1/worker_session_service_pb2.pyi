@@ -99,6 +99,8 @@ class _AttemptCommandEnumTypeWrapper(_EnumTypeWrapper[_AttemptCommand.ValueType]
     """Write a checkpoint, stop and report PAUSED."""
     ATTEMPT_COMMAND_ABANDON: _AttemptCommand.ValueType  # 3
     """Stop at once and report nothing: the attempt is no longer the current one."""
+    ATTEMPT_COMMAND_FINISH: _AttemptCommand.ValueType  # 4
+    """Finish now, keep what there is and report SUCCEEDED."""
 
 class AttemptCommand(_AttemptCommand, metaclass=_AttemptCommandEnumTypeWrapper):
     """What a worker is told to do with an attempt."""
@@ -111,6 +113,8 @@ ATTEMPT_COMMAND_PAUSE: AttemptCommand.ValueType  # 2
 """Write a checkpoint, stop and report PAUSED."""
 ATTEMPT_COMMAND_ABANDON: AttemptCommand.ValueType  # 3
 """Stop at once and report nothing: the attempt is no longer the current one."""
+ATTEMPT_COMMAND_FINISH: AttemptCommand.ValueType  # 4
+"""Finish now, keep what there is and report SUCCEEDED."""
 
 @final
 class Register(Message):
@@ -152,10 +156,13 @@ class Heartbeat(Message):
     DRAINING_FIELD_NUMBER: int
     QUEUES_FIELD_NUMBER: int
     HOST_STATUS_FIELD_NUMBER: int
+    GPU_MEMORY_BYTES_FIELD_NUMBER: int
     rss_bytes: int
     """Resident memory of it and its children, in bytes."""
     draining: bool
     """Whether it is draining."""
+    gpu_memory_bytes: int
+    """Memory of graphics processors that it and its children hold, in bytes."""
     @property
     def running(self) -> RepeatedCompositeFieldContainer[RunningAttempt]:
         """The attempts that it runs."""
@@ -176,9 +183,10 @@ class Heartbeat(Message):
         draining: bool = ...,
         queues: Iterable[ServedQueue] | None = ...,
         host_status: HostStatus | None = ...,
+        gpu_memory_bytes: int = ...,
     ) -> None: ...
     def HasField(self, field_name: Literal["host_status", b"host_status"]) -> bool: ...
-    def ClearField(self, field_name: Literal["draining", b"draining", "host_status", b"host_status", "queues", b"queues", "rss_bytes", b"rss_bytes", "running", b"running"]) -> None: ...
+    def ClearField(self, field_name: Literal["draining", b"draining", "gpu_memory_bytes", b"gpu_memory_bytes", "host_status", b"host_status", "queues", b"queues", "rss_bytes", b"rss_bytes", "running", b"running"]) -> None: ...
 
 @final
 class Claim(Message):
@@ -300,6 +308,7 @@ class AttachRequest(Message):
     REPORT_FIELD_NUMBER: int
     END_FIELD_NUMBER: int
     GOODBYE_FIELD_NUMBER: int
+    BATCH_FIELD_NUMBER: int
     id: int
     """Number of this message, from 1, for those that are answered (claim, report, end); repeated when it is sent again."""
     @property
@@ -326,6 +335,10 @@ class AttachRequest(Message):
     def goodbye(self) -> Goodbye:
         """Ends for good, with nothing running."""
 
+    @property
+    def batch(self) -> AttachRequestBatch:
+        """Several messages at once."""
+
     def __init__(
         self,
         *,
@@ -336,10 +349,29 @@ class AttachRequest(Message):
         report: AttemptReport | None = ...,
         end: AttemptEnd | None = ...,
         goodbye: Goodbye | None = ...,
+        batch: AttachRequestBatch | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: Literal["claim", b"claim", "end", b"end", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "message", b"message", "register", b"register", "report", b"report"]) -> bool: ...
-    def ClearField(self, field_name: Literal["claim", b"claim", "end", b"end", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "id", b"id", "message", b"message", "register", b"register", "report", b"report"]) -> None: ...
-    def WhichOneof(self, oneof_group: Literal["message", b"message"]) -> Literal["register", "heartbeat", "claim", "report", "end", "goodbye"] | None: ...
+    def HasField(self, field_name: Literal["batch", b"batch", "claim", b"claim", "end", b"end", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "message", b"message", "register", b"register", "report", b"report"]) -> bool: ...
+    def ClearField(self, field_name: Literal["batch", b"batch", "claim", b"claim", "end", b"end", "goodbye", b"goodbye", "heartbeat", b"heartbeat", "id", b"id", "message", b"message", "register", b"register", "report", b"report"]) -> None: ...
+    def WhichOneof(self, oneof_group: Literal["message", b"message"]) -> Literal["register", "heartbeat", "claim", "report", "end", "goodbye", "batch"] | None: ...
+
+@final
+class AttachRequestBatch(Message):
+    """Messages of a worker that were ready at the same time."""
+
+    DESCRIPTOR: Descriptor
+
+    REQUESTS_FIELD_NUMBER: int
+    @property
+    def requests(self) -> RepeatedCompositeFieldContainer[AttachRequest]:
+        """The messages, in order; none of them is a batch or Register."""
+
+    def __init__(
+        self,
+        *,
+        requests: Iterable[AttachRequest] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["requests", b"requests"]) -> None: ...
 
 @final
 class Registered(Message):
@@ -375,12 +407,15 @@ class ClaimAnswer(Message):
     ATTEMPT_FIELD_NUMBER: int
     DELAY_FIELD_NUMBER: int
     REASON_FIELD_NUMBER: int
+    DEVICE_FIELD_NUMBER: int
     verdict: ClaimVerdict.ValueType
     """What to do."""
     attempt: int
     """The attempt's number; only if granted."""
     reason: str
     """Why it was refused."""
+    device: str
+    """The device that the attempt holds, and is to use; empty if it holds none. Only if granted."""
     @property
     def job(self) -> Job:
         """The job to run, with its attempt; only if granted."""
@@ -397,9 +432,10 @@ class ClaimAnswer(Message):
         attempt: int = ...,
         delay: Duration | None = ...,
         reason: str = ...,
+        device: str = ...,
     ) -> None: ...
     def HasField(self, field_name: Literal["delay", b"delay", "job", b"job"]) -> bool: ...
-    def ClearField(self, field_name: Literal["attempt", b"attempt", "delay", b"delay", "job", b"job", "reason", b"reason", "verdict", b"verdict"]) -> None: ...
+    def ClearField(self, field_name: Literal["attempt", b"attempt", "delay", b"delay", "device", b"device", "job", b"job", "reason", b"reason", "verdict", b"verdict"]) -> None: ...
 
 @final
 class AttemptEnded(Message):
@@ -492,6 +528,7 @@ class AttachResponse(Message):
     COMMAND_FIELD_NUMBER: int
     DRAIN_FIELD_NUMBER: int
     RESIZE_FIELD_NUMBER: int
+    BATCH_FIELD_NUMBER: int
     in_reply_to: int
     """The request that this answers; 0 for commands."""
     @property
@@ -522,6 +559,10 @@ class AttachResponse(Message):
     def resize(self) -> Resize:
         """A command to change slots."""
 
+    @property
+    def batch(self) -> AttachResponseBatch:
+        """Several messages at once."""
+
     def __init__(
         self,
         *,
@@ -533,10 +574,29 @@ class AttachResponse(Message):
         command: CommandAttempt | None = ...,
         drain: Drain | None = ...,
         resize: Resize | None = ...,
+        batch: AttachResponseBatch | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: Literal["claim_answer", b"claim_answer", "command", b"command", "drain", b"drain", "ended", b"ended", "message", b"message", "registered", b"registered", "report_stored", b"report_stored", "resize", b"resize"]) -> bool: ...
-    def ClearField(self, field_name: Literal["claim_answer", b"claim_answer", "command", b"command", "drain", b"drain", "ended", b"ended", "in_reply_to", b"in_reply_to", "message", b"message", "registered", b"registered", "report_stored", b"report_stored", "resize", b"resize"]) -> None: ...
-    def WhichOneof(self, oneof_group: Literal["message", b"message"]) -> Literal["registered", "claim_answer", "ended", "report_stored", "command", "drain", "resize"] | None: ...
+    def HasField(self, field_name: Literal["batch", b"batch", "claim_answer", b"claim_answer", "command", b"command", "drain", b"drain", "ended", b"ended", "message", b"message", "registered", b"registered", "report_stored", b"report_stored", "resize", b"resize"]) -> bool: ...
+    def ClearField(self, field_name: Literal["batch", b"batch", "claim_answer", b"claim_answer", "command", b"command", "drain", b"drain", "ended", b"ended", "in_reply_to", b"in_reply_to", "message", b"message", "registered", b"registered", "report_stored", b"report_stored", "resize", b"resize"]) -> None: ...
+    def WhichOneof(self, oneof_group: Literal["message", b"message"]) -> Literal["registered", "claim_answer", "ended", "report_stored", "command", "drain", "resize", "batch"] | None: ...
+
+@final
+class AttachResponseBatch(Message):
+    """Messages for a worker that were ready at the same time."""
+
+    DESCRIPTOR: Descriptor
+
+    RESPONSES_FIELD_NUMBER: int
+    @property
+    def responses(self) -> RepeatedCompositeFieldContainer[AttachResponse]:
+        """The messages, in order; none of them is a batch."""
+
+    def __init__(
+        self,
+        *,
+        responses: Iterable[AttachResponse] | None = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["responses", b"responses"]) -> None: ...
 
 @final
 class ReportStored(Message):
