@@ -20,6 +20,8 @@ from mistudio.v1.mesh_service_pb2 import *
 from mistudio.v1.mesh_service_pb2_grpc import *
 from mistudio.v1.queue_service_pb2 import *
 from mistudio.v1.queue_service_pb2_grpc import *
+from mistudio.v1.schedule_service_pb2 import *
+from mistudio.v1.schedule_service_pb2_grpc import *
 from mistudio.v1.training_service_pb2 import *
 from mistudio.v1.training_service_pb2_grpc import *
 from mistudio.v1.training_spec_pb2 import *
