@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from mistudio.v1 import artifact_pb2 as mistudio_dot_v1_dot_artifact__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!mistudio/v1/extraction_spec.proto\x12\x0bmistudio.v1\x1a\x1amistudio/v1/artifact.proto\"\x9f\x01\n\x12\x45xtractActivations\x12\'\n\x05model\x18\x01 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12\x13\n\x0bhook_points\x18\x03 \x03(\t\x12\x12\n\nmax_tokens\x18\x04 \x01(\x04\x12\r\n\x05\x64type\x18\x05 \x01(\t\"\xa5\x02\n\x0f\x45xtractFeatures\x12%\n\x03sae\x18\x01 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12\'\n\x05model\x18\x02 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12(\n\x06tokens\x18\x03 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12\r\n\x05split\x18\x04 \x01(\t\x12\x12\n\nmax_tokens\x18\x05 \x01(\x04\x12\x14\n\x0ctop_examples\x18\x06 \x01(\r\x12\x16\n\x0e\x63ontext_tokens\x18\x07 \x01(\r\x12\x16\n\x0ehistogram_bins\x18\x08 \x01(\r\x12\x0e\n\x06logits\x18\t \x01(\r\x12\x0f\n\x07latents\x18\n \x03(\r\x12\x0e\n\x06\x64\x65vice\x18\x0b \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!mistudio/v1/extraction_spec.proto\x12\x0bmistudio.v1\x1a\x1amistudio/v1/artifact.proto\"\xaf\x01\n\x12\x45xtractActivations\x12\'\n\x05model\x18\x01 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12(\n\x06tokens\x18\x02 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12\x13\n\x0bhook_points\x18\x03 \x03(\t\x12\x12\n\nmax_tokens\x18\x04 \x01(\x04\x12\r\n\x05\x64type\x18\x05 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x06 \x01(\t\"\xa5\x02\n\x0f\x45xtractFeatures\x12%\n\x03sae\x18\x01 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12\'\n\x05model\x18\x02 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12(\n\x06tokens\x18\x03 \x01(\x0b\x32\x18.mistudio.v1.ArtifactRef\x12\r\n\x05split\x18\x04 \x01(\t\x12\x12\n\nmax_tokens\x18\x05 \x01(\x04\x12\x14\n\x0ctop_examples\x18\x06 \x01(\r\x12\x16\n\x0e\x63ontext_tokens\x18\x07 \x01(\r\x12\x16\n\x0ehistogram_bins\x18\x08 \x01(\r\x12\x0e\n\x06logits\x18\t \x01(\r\x12\x0f\n\x07latents\x18\n \x03(\r\x12\x0e\n\x06\x64\x65vice\x18\x0b \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,7 +33,7 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mistudio.v1.extraction_spec
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXTRACTACTIVATIONS']._serialized_start=79
-  _globals['_EXTRACTACTIVATIONS']._serialized_end=238
-  _globals['_EXTRACTFEATURES']._serialized_start=241
-  _globals['_EXTRACTFEATURES']._serialized_end=534
+  _globals['_EXTRACTACTIVATIONS']._serialized_end=254
+  _globals['_EXTRACTFEATURES']._serialized_start=257
+  _globals['_EXTRACTFEATURES']._serialized_end=550
 # @@protoc_insertion_point(module_scope)

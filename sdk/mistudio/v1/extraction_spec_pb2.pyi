@@ -42,10 +42,13 @@ class ExtractActivations(Message):
     HOOK_POINTS_FIELD_NUMBER: int
     MAX_TOKENS_FIELD_NUMBER: int
     DTYPE_FIELD_NUMBER: int
+    DEVICE_FIELD_NUMBER: int
     max_tokens: int
     """Stop after so many tokens; 0 takes all."""
     dtype: str
     """Number format on disk: "float32", "float16" or "bfloat16"; empty is float32."""
+    device: str
+    """"cpu", "cuda" or "cuda:N"; empty chooses."""
     @property
     def model(self) -> ArtifactRef:
         """The model."""
@@ -66,9 +69,10 @@ class ExtractActivations(Message):
         hook_points: Iterable[str] | None = ...,
         max_tokens: int = ...,
         dtype: str = ...,
+        device: str = ...,
     ) -> None: ...
     def HasField(self, field_name: Literal["model", b"model", "tokens", b"tokens"]) -> bool: ...
-    def ClearField(self, field_name: Literal["dtype", b"dtype", "hook_points", b"hook_points", "max_tokens", b"max_tokens", "model", b"model", "tokens", b"tokens"]) -> None: ...
+    def ClearField(self, field_name: Literal["device", b"device", "dtype", b"dtype", "hook_points", b"hook_points", "max_tokens", b"max_tokens", "model", b"model", "tokens", b"tokens"]) -> None: ...
 
 @final
 class ExtractFeatures(Message):

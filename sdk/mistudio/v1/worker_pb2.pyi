@@ -157,6 +157,7 @@ class Device(Message):
     MODEL_FIELD_NUMBER: int
     TOTAL_MEMORY_BYTES_FIELD_NUMBER: int
     FREE_MEMORY_BYTES_FIELD_NUMBER: int
+    UUID_FIELD_NUMBER: int
     name: str
     """As job specs name it, e.g. "cuda:0"."""
     model: str
@@ -165,6 +166,8 @@ class Device(Message):
     """Its memory, in bytes."""
     free_memory_bytes: int
     """Memory that nobody has taken, in bytes."""
+    uuid: str
+    """Identifier of the hardware, which is the same however a process numbers it, e.g. "GPU-8f6a…"; empty if unknown."""
     def __init__(
         self,
         *,
@@ -172,8 +175,9 @@ class Device(Message):
         model: str = ...,
         total_memory_bytes: int = ...,
         free_memory_bytes: int = ...,
+        uuid: str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["free_memory_bytes", b"free_memory_bytes", "model", b"model", "name", b"name", "total_memory_bytes", b"total_memory_bytes"]) -> None: ...
+    def ClearField(self, field_name: Literal["free_memory_bytes", b"free_memory_bytes", "model", b"model", "name", b"name", "total_memory_bytes", b"total_memory_bytes", "uuid", b"uuid"]) -> None: ...
 
 @final
 class Disk(Message):

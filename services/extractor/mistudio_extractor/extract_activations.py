@@ -32,7 +32,7 @@ def run(spec: ExtractActivations, context: JobContext) -> list[str]:
     check_tokenizer(context.store, tokens, model)
     hooks, dtype = _hook_points(spec), _dtype(spec)
     context.progress("load", 0, 1, "models")
-    lm = load_model(context.store.path(model.id), device=choose_device(context.device("")))
+    lm = load_model(context.store.path(model.id), device=choose_device(context.device(spec.device)))
     for hook in hooks:
         resolve(lm, hook)
     batches = TokenBatches(lm, TokensReader.open(context.store.path(tokens.id)), _SPLIT, spec.max_tokens)

@@ -114,6 +114,7 @@ def test_a_stopped_job_commits_nothing(workshop: Workshop, inputs: tuple[str, st
         ({"hook_points": []}, "hook_points: name at least one"),
         ({"hook_points": ["layer.9.resid_post"]}, "this model has layers 0 to 2"),
         ({"dtype": "int8"}, "dtype: 'int8' is unknown"),
+        ({"device": "cuda:99"}, "cuda:99 is not on this machine"),
         ({"model": ArtifactRef()}, "model: name an artifact of kind model"),
         ({"tokens": ArtifactRef(artifact_id="model-model-0")}, "tokens: model-model-0 is of kind model"),
     ],

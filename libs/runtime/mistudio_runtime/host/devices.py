@@ -98,6 +98,7 @@ def _device(number: int, handle: object) -> v1.Device:
         model=pynvml.nvmlDeviceGetName(handle),
         total_memory_bytes=memory.total,
         free_memory_bytes=memory.free,
+        uuid=pynvml.nvmlDeviceGetUUID(handle),
     )
 
 

@@ -20,6 +20,7 @@ def extract_activations(spec: v1.ExtractActivations, path: str, scope: Scope) ->
     check_reference(scope, spec.tokens, f"{path}.tokens", "tokens")
     check_hook_points(list(spec.hook_points), spec.model, f"{path}.hook_points", scope)
     scope.require(spec.dtype in ACTIVATION_DTYPES, f"{path}.dtype", "is float32, float16 or bfloat16")
+    check_device(spec.device, f"{path}.device", scope)
 
 
 def extract_features(spec: v1.ExtractFeatures, path: str, scope: Scope) -> None:
