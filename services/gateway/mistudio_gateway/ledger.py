@@ -42,6 +42,10 @@ class Ledger:
         self._events = events
         self._live = LiveBucket(client, bucket, v1.Job.FromString)
 
+    def tell(self, hear: Callable[[str, v1.Job | None], None]) -> None:
+        """Before `start`: has each record told that is new in the mirror, and None for one that has gone."""
+        self._live.hear = hear
+
     async def start(self) -> None:
         """Begins to mirror the bucket for lists."""
         await self._live.start()

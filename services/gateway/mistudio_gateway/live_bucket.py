@@ -39,6 +39,8 @@ class LiveBucket(Generic[T]):
     def __init__(self, client: Client, bucket: KeyValue, decode: Callable[[bytes], T]) -> None:
         """Takes how to read a record."""
         self.entries: dict[str, Entry[T]] = {}
+        self.hear: Callable[[str, T | None], None] = lambda _key, _value: None
+        """Is called with each record that is new in `entries`, and with None for one that has gone."""
         self._client = client
         self._bucket = bucket
         self._decode = decode
@@ -62,6 +64,7 @@ class LiveBucket(Generic[T]):
         known = self.entries.get(key)
         if known is None or known.revision < revision:
             self.entries[key] = Entry(value, revision, time.monotonic())
+            self.hear(key, value)
 
     async def _watch_for_ever(self) -> None:
         while True:
@@ -92,7 +95,7 @@ class LiveBucket(Generic[T]):
 
     def _take(self, entry: KeyValue.Entry) -> None:
         if entry.operation in (KV_DEL, KV_PURGE):
-            self.entries.pop(entry.key, None)
+            self._forget(entry.key)
             return
         try:
             self.put(entry.key, self._decode(entry.value or b""), entry.revision or 0)
@@ -101,4 +104,8 @@ class LiveBucket(Generic[T]):
 
     def _forget_others(self, seen: set[str]) -> None:
         for key in self.entries.keys() - seen:
-            del self.entries[key]
+            self._forget(key)
+
+    def _forget(self, key: str) -> None:
+        if self.entries.pop(key, None) is not None:
+            self.hear(key, None)
