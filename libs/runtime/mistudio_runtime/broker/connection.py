@@ -8,7 +8,7 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import SlowConsumerError
 
-from mistudio_runtime.broker.url import address_of
+from mistudio_runtime.broker.url import address_of, servers_of
 
 log = structlog.get_logger(__name__)
 
@@ -17,7 +17,7 @@ _SAY_AGAIN_SECONDS = 10.0
 
 
 async def connect(url: str, name: str) -> Client:
-    """Connects, waiting as long as it takes; afterwards reconnects by itself for ever.
+    """Connects to any server of the URL, waiting as long as it takes; afterwards reconnects by itself for ever.
 
     Raises nats.errors.Error if the server refuses the credentials.
     """
@@ -43,7 +43,7 @@ async def connect(url: str, name: str) -> Client:
 
     client = Client()
     await client.connect(
-        url,
+        servers_of(url),
         name=name,
         allow_reconnect=True,
         max_reconnect_attempts=-1,

@@ -1,27 +1,49 @@
-"""A broker's URL, which may hold a password: what is wrong with it, and its host and port."""
+"""A broker's URL, which may name several servers and hold a password: what is wrong with it, and the addresses in it."""
 
 from __future__ import annotations
 
+import re
 from urllib.parse import SplitResult, urlsplit
 
 _PORTS = {"nats": 4222, "tls": 4222, "ws": 80, "wss": 443}
+_WEBSOCKETS = ("ws", "wss")
 _FORM = "write it as nats://HOST:PORT"
+_EACH = "write each of them as nats://USER:PASSWORD@HOST:PORT, with commas between"
+_NEXT_SERVER = re.compile(r",(?=[A-Za-z]+://)")
 
 
 def checked_url(url: str) -> str:
-    """Returns the URL of one broker, with its scheme. Raises ValueError, which never repeats any part of the URL."""
-    url = url if "://" in url else f"nats://{url}"
-    split = _split(url)
+    """Returns the URL of a broker, or those of a cluster's servers with commas between them, each with its scheme.
+
+    Raises ValueError, which never repeats any part of the URL.
+    """
+    servers = [server if "://" in server else f"nats://{server}" for server in servers_of(url)]
+    splits = [_split(server) for server in servers]
+    if len({"@" in split.netloc for split in splits}) > 1:
+        raise ValueError(f"some of its servers have a user and some have none; {_EACH}")
+    if len({split.scheme in _WEBSOCKETS for split in splits}) > 1:
+        raise ValueError("some of its servers speak WebSocket and some do not; choose one way for all")
     # The client compares the scheme as it is written.
-    return f"{split.scheme}{url[len(split.scheme) :]}"
+    return ",".join(
+        f"{split.scheme}{server[len(split.scheme) :]}" for server, split in zip(servers, splits, strict=True)
+    )
+
+
+def servers_of(url: str) -> list[str]:
+    """Returns the URL of each server that a URL names."""
+    # A user or a password may hold a comma: where there is one, each server has its scheme.
+    return _NEXT_SERVER.split(url) if "@" in url else url.split(",")
 
 
 def address_of(url: str) -> str:
-    """Returns "host:port" of a broker's URL without credentials; of a malformed one nothing is told."""
+    """Returns "host:port" of each server without credentials; if one is malformed nothing is told."""
     try:
-        split = _split(url if "://" in url else f"nats://{url}")
+        return ", ".join(_address(_split(server)) for server in servers_of(checked_url(url)))
     except ValueError:
         return "a malformed address"
+
+
+def _address(split: SplitResult) -> str:
     host = split.hostname or ""
     return f"{f'[{host}]' if ':' in host else host}:{split.port or _PORTS[split.scheme]}"
 
@@ -45,7 +67,7 @@ def _split(url: str) -> SplitResult:
 def _check_place(split: SplitResult) -> None:
     place = split.netloc.rpartition("@")[2]
     if "," in place:
-        raise ValueError(f"it names more than one broker; {_FORM}")
+        raise ValueError(f"it names more than one broker; {_EACH}")
     try:
         port = split.port
     except ValueError:

@@ -15,7 +15,7 @@ from mistudio_runtime.broker.discovery import discover_broker
 from mistudio_runtime.broker.facts import BrokerFacts
 from mistudio_runtime.broker.inspection import BrokerInspection
 from mistudio_runtime.broker.provision import buckets, streams
-from mistudio_runtime.broker.url import address_of
+from mistudio_runtime.broker.url import address_of, servers_of
 from mistudio_runtime.findings import Finding, fine, problem, warning
 from mistudio_runtime.findings.broker import CHECK, START_EXTERNAL, judge_broker
 from mistudio_runtime.findings.text import listed
@@ -66,7 +66,9 @@ async def _connection(url: str) -> AsyncIterator[Client]:
 
     client = Client()
     try:
-        connecting = client.connect(url, name="doctor", allow_reconnect=False, connect_timeout=2, error_cb=note)
+        connecting = client.connect(
+            servers_of(url), name="doctor", allow_reconnect=False, connect_timeout=2, error_cb=note
+        )
         await asyncio.wait_for(connecting, CONNECT_SECONDS)
     except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
         await note(error)
