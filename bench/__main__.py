@@ -1,6 +1,6 @@
 """`python -m bench`: runs every benchmark, one after the other."""
 
-from bench import job_plane
+from bench.jobs.__main__ import main
 
 if __name__ == "__main__":
-    job_plane.main()
+    main()

@@ -1,0 +1,1 @@
+"""The job plane beside Celery. The peer's environment imports this package too: nothing is imported here."""
