@@ -64,6 +64,9 @@ def _count(spec: v1.TrainSae, context: JobContext, *, stubborn: bool) -> None:
         if not stubborn:
             _replace(cursor, str(done))
             context.raise_if_stopped()
+            if context.finish_requested():
+                context.log("info", f"finishes at {done}")
+                return
         context.progress("count", done, spec.total_tokens, "steps")
         context.metric("number", float(done), step=done)
         time.sleep(STEP_SECONDS)

@@ -22,11 +22,12 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 from mistudio.v1 import job_pb2 as mistudio_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmistudio/v1/job_service.proto\x12\x0bmistudio.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15mistudio/v1/job.proto\"c\n\x10SubmitJobRequest\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.mistudio.v1.JobRequest\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"2\n\x11SubmitJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"D\n\x11SubmitJobsRequest\x12/\n\x08requests\x18\x01 \x03(\x0b\x32\x1d.mistudio.v1.SubmitJobRequest\"8\n\x12SubmitJobsResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x11\n\tdiagnoses\x18\x02 \x03(\t\"B\n\x0cPipelineStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x03job\x18\x02 \x01(\x0b\x32\x17.mistudio.v1.JobRequest\"U\n\x15SubmitPipelineRequest\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.mistudio.v1.PipelineStep\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"M\n\x16SubmitPipelineResponse\x12\x13\n\x0bpipeline_id\x18\x01 \x01(\t\x12\x1e\n\x04jobs\x18\x02 \x03(\x0b\x32\x10.mistudio.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"/\n\x0eGetJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\xa7\x03\n\x0fListJobsRequest\x12%\n\x06states\x18\x01 \x03(\x0e\x32\x15.mistudio.v1.JobState\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0e\n\x06queues\x18\x03 \x03(\t\x12\x13\n\x0bpipeline_id\x18\x04 \x01(\t\x12\x38\n\x06labels\x18\x05 \x03(\x0b\x32(.mistudio.v1.ListJobsRequest.LabelsEntry\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x10\n\x08order_by\x18\x08 \x01(\t\x12\x31\n\rcreated_since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65nded_before\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x10ListJobsResponse\x12\x1e\n\x04jobs\x18\x01 \x03(\x0b\x32\x10.mistudio.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"^\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x03 \x03(\t\x12\x13\n\x0breplay_only\x18\x04 \x01(\x08\"8\n\x10WatchJobResponse\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x15.mistudio.v1.JobEvent\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11\x43\x61ncelJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"!\n\x0fPauseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"1\n\x10PauseJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11ResumeJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"E\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.mistudio.v1.JobSpec\"1\n\x10RetryJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\"\n\x10\x46inishJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11\x46inishJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"$\n\x11\x44\x65leteJobsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"%\n\x12\x44\x65leteJobsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x05\x32\x9e\x07\n\nJobService\x12J\n\tSubmitJob\x12\x1d.mistudio.v1.SubmitJobRequest\x1a\x1e.mistudio.v1.SubmitJobResponse\x12M\n\nSubmitJobs\x12\x1e.mistudio.v1.SubmitJobsRequest\x1a\x1f.mistudio.v1.SubmitJobsResponse\x12Y\n\x0eSubmitPipeline\x12\".mistudio.v1.SubmitPipelineRequest\x1a#.mistudio.v1.SubmitPipelineResponse\x12\x41\n\x06GetJob\x12\x1a.mistudio.v1.GetJobRequest\x1a\x1b.mistudio.v1.GetJobResponse\x12G\n\x08ListJobs\x12\x1c.mistudio.v1.ListJobsRequest\x1a\x1d.mistudio.v1.ListJobsResponse\x12I\n\x08WatchJob\x12\x1c.mistudio.v1.WatchJobRequest\x1a\x1d.mistudio.v1.WatchJobResponse0\x01\x12J\n\tCancelJob\x12\x1d.mistudio.v1.CancelJobRequest\x1a\x1e.mistudio.v1.CancelJobResponse\x12G\n\x08PauseJob\x12\x1c.mistudio.v1.PauseJobRequest\x1a\x1d.mistudio.v1.PauseJobResponse\x12J\n\tResumeJob\x12\x1d.mistudio.v1.ResumeJobRequest\x1a\x1e.mistudio.v1.ResumeJobResponse\x12G\n\x08RetryJob\x12\x1c.mistudio.v1.RetryJobRequest\x1a\x1d.mistudio.v1.RetryJobResponse\x12J\n\tFinishJob\x12\x1d.mistudio.v1.FinishJobRequest\x1a\x1e.mistudio.v1.FinishJobResponse\x12M\n\nDeleteJobs\x12\x1e.mistudio.v1.DeleteJobsRequest\x1a\x1f.mistudio.v1.DeleteJobsResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1dmistudio/v1/job_service.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x15mistudio/v1/job.proto\"c\n\x10SubmitJobRequest\x12$\n\x03job\x18\x01 \x01(\x0b\x32\x17.mistudio.v1.JobRequest\x12\x12\n\nrequest_id\x18\x02 \x01(\t\x12\x15\n\rvalidate_only\x18\x03 \x01(\x08\"2\n\x11SubmitJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"D\n\x11SubmitJobsRequest\x12/\n\x08requests\x18\x01 \x03(\x0b\x32\x1d.mistudio.v1.SubmitJobRequest\"8\n\x12SubmitJobsResponse\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\x12\x11\n\tdiagnoses\x18\x02 \x03(\t\"B\n\x0cPipelineStep\x12\x0c\n\x04name\x18\x01 \x01(\t\x12$\n\x03job\x18\x02 \x01(\x0b\x32\x17.mistudio.v1.JobRequest\"U\n\x15SubmitPipelineRequest\x12(\n\x05steps\x18\x01 \x03(\x0b\x32\x19.mistudio.v1.PipelineStep\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"M\n\x16SubmitPipelineResponse\x12\x13\n\x0bpipeline_id\x18\x01 \x01(\t\x12\x1e\n\x04jobs\x18\x02 \x03(\x0b\x32\x10.mistudio.v1.Job\"\x1f\n\rGetJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"/\n\x0eGetJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\xa7\x03\n\x0fListJobsRequest\x12%\n\x06states\x18\x01 \x03(\x0e\x32\x15.mistudio.v1.JobState\x12\r\n\x05kinds\x18\x02 \x03(\t\x12\x0e\n\x06queues\x18\x03 \x03(\t\x12\x13\n\x0bpipeline_id\x18\x04 \x01(\t\x12\x38\n\x06labels\x18\x05 \x03(\x0b\x32(.mistudio.v1.ListJobsRequest.LabelsEntry\x12\x11\n\tpage_size\x18\x06 \x01(\x05\x12\x12\n\npage_token\x18\x07 \x01(\t\x12\x10\n\x08order_by\x18\x08 \x01(\t\x12\x31\n\rcreated_since\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x32\n\x0e\x63reated_before\x18\n \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x30\n\x0c\x65nded_before\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"_\n\x10ListJobsResponse\x12\x1e\n\x04jobs\x18\x01 \x03(\x0b\x32\x10.mistudio.v1.Job\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\x12\x12\n\ntotal_size\x18\x03 \x01(\x05\"^\n\x0fWatchJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x66ter_sequence\x18\x02 \x01(\x04\x12\x0e\n\x06\x65vents\x18\x03 \x03(\t\x12\x13\n\x0breplay_only\x18\x04 \x01(\x08\"8\n\x10WatchJobResponse\x12$\n\x05\x65vent\x18\x01 \x01(\x0b\x32\x15.mistudio.v1.JobEvent\"\"\n\x10\x43\x61ncelJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11\x43\x61ncelJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"!\n\x0fPauseJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"1\n\x10PauseJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\"\n\x10ResumeJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11ResumeJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"q\n\x0fRetryJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\"\n\x04spec\x18\x02 \x01(\x0b\x32\x14.mistudio.v1.JobSpec\x12*\n\x07timeout\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"1\n\x10RetryJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"\"\n\x10\x46inishJobRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\"2\n\x11\x46inishJobResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"$\n\x11\x44\x65leteJobsRequest\x12\x0f\n\x07job_ids\x18\x01 \x03(\t\"%\n\x12\x44\x65leteJobsResponse\x12\x0f\n\x07\x64\x65leted\x18\x01 \x01(\x05\x32\x9e\x07\n\nJobService\x12J\n\tSubmitJob\x12\x1d.mistudio.v1.SubmitJobRequest\x1a\x1e.mistudio.v1.SubmitJobResponse\x12M\n\nSubmitJobs\x12\x1e.mistudio.v1.SubmitJobsRequest\x1a\x1f.mistudio.v1.SubmitJobsResponse\x12Y\n\x0eSubmitPipeline\x12\".mistudio.v1.SubmitPipelineRequest\x1a#.mistudio.v1.SubmitPipelineResponse\x12\x41\n\x06GetJob\x12\x1a.mistudio.v1.GetJobRequest\x1a\x1b.mistudio.v1.GetJobResponse\x12G\n\x08ListJobs\x12\x1c.mistudio.v1.ListJobsRequest\x1a\x1d.mistudio.v1.ListJobsResponse\x12I\n\x08WatchJob\x12\x1c.mistudio.v1.WatchJobRequest\x1a\x1d.mistudio.v1.WatchJobResponse0\x01\x12J\n\tCancelJob\x12\x1d.mistudio.v1.CancelJobRequest\x1a\x1e.mistudio.v1.CancelJobResponse\x12G\n\x08PauseJob\x12\x1c.mistudio.v1.PauseJobRequest\x1a\x1d.mistudio.v1.PauseJobResponse\x12J\n\tResumeJob\x12\x1d.mistudio.v1.ResumeJobRequest\x1a\x1e.mistudio.v1.ResumeJobResponse\x12G\n\x08RetryJob\x12\x1c.mistudio.v1.RetryJobRequest\x1a\x1d.mistudio.v1.RetryJobResponse\x12J\n\tFinishJob\x12\x1d.mistudio.v1.FinishJobRequest\x1a\x1e.mistudio.v1.FinishJobResponse\x12M\n\nDeleteJobs\x12\x1e.mistudio.v1.DeleteJobsRequest\x1a\x1f.mistudio.v1.DeleteJobsResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,58 +36,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LISTJOBSREQUEST_LABELSENTRY']._loaded_options = None
   _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_options = b'8\001'
-  _globals['_SUBMITJOBREQUEST']._serialized_start=102
-  _globals['_SUBMITJOBREQUEST']._serialized_end=201
-  _globals['_SUBMITJOBRESPONSE']._serialized_start=203
-  _globals['_SUBMITJOBRESPONSE']._serialized_end=253
-  _globals['_SUBMITJOBSREQUEST']._serialized_start=255
-  _globals['_SUBMITJOBSREQUEST']._serialized_end=323
-  _globals['_SUBMITJOBSRESPONSE']._serialized_start=325
-  _globals['_SUBMITJOBSRESPONSE']._serialized_end=381
-  _globals['_PIPELINESTEP']._serialized_start=383
-  _globals['_PIPELINESTEP']._serialized_end=449
-  _globals['_SUBMITPIPELINEREQUEST']._serialized_start=451
-  _globals['_SUBMITPIPELINEREQUEST']._serialized_end=536
-  _globals['_SUBMITPIPELINERESPONSE']._serialized_start=538
-  _globals['_SUBMITPIPELINERESPONSE']._serialized_end=615
-  _globals['_GETJOBREQUEST']._serialized_start=617
-  _globals['_GETJOBREQUEST']._serialized_end=648
-  _globals['_GETJOBRESPONSE']._serialized_start=650
-  _globals['_GETJOBRESPONSE']._serialized_end=697
-  _globals['_LISTJOBSREQUEST']._serialized_start=700
-  _globals['_LISTJOBSREQUEST']._serialized_end=1123
-  _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_start=1078
-  _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_end=1123
-  _globals['_LISTJOBSRESPONSE']._serialized_start=1125
-  _globals['_LISTJOBSRESPONSE']._serialized_end=1220
-  _globals['_WATCHJOBREQUEST']._serialized_start=1222
-  _globals['_WATCHJOBREQUEST']._serialized_end=1316
-  _globals['_WATCHJOBRESPONSE']._serialized_start=1318
-  _globals['_WATCHJOBRESPONSE']._serialized_end=1374
-  _globals['_CANCELJOBREQUEST']._serialized_start=1376
-  _globals['_CANCELJOBREQUEST']._serialized_end=1410
-  _globals['_CANCELJOBRESPONSE']._serialized_start=1412
-  _globals['_CANCELJOBRESPONSE']._serialized_end=1462
-  _globals['_PAUSEJOBREQUEST']._serialized_start=1464
-  _globals['_PAUSEJOBREQUEST']._serialized_end=1497
-  _globals['_PAUSEJOBRESPONSE']._serialized_start=1499
-  _globals['_PAUSEJOBRESPONSE']._serialized_end=1548
-  _globals['_RESUMEJOBREQUEST']._serialized_start=1550
-  _globals['_RESUMEJOBREQUEST']._serialized_end=1584
-  _globals['_RESUMEJOBRESPONSE']._serialized_start=1586
-  _globals['_RESUMEJOBRESPONSE']._serialized_end=1636
-  _globals['_RETRYJOBREQUEST']._serialized_start=1638
-  _globals['_RETRYJOBREQUEST']._serialized_end=1707
-  _globals['_RETRYJOBRESPONSE']._serialized_start=1709
-  _globals['_RETRYJOBRESPONSE']._serialized_end=1758
-  _globals['_FINISHJOBREQUEST']._serialized_start=1760
-  _globals['_FINISHJOBREQUEST']._serialized_end=1794
-  _globals['_FINISHJOBRESPONSE']._serialized_start=1796
-  _globals['_FINISHJOBRESPONSE']._serialized_end=1846
-  _globals['_DELETEJOBSREQUEST']._serialized_start=1848
-  _globals['_DELETEJOBSREQUEST']._serialized_end=1884
-  _globals['_DELETEJOBSRESPONSE']._serialized_start=1886
-  _globals['_DELETEJOBSRESPONSE']._serialized_end=1923
-  _globals['_JOBSERVICE']._serialized_start=1926
-  _globals['_JOBSERVICE']._serialized_end=2852
+  _globals['_SUBMITJOBREQUEST']._serialized_start=134
+  _globals['_SUBMITJOBREQUEST']._serialized_end=233
+  _globals['_SUBMITJOBRESPONSE']._serialized_start=235
+  _globals['_SUBMITJOBRESPONSE']._serialized_end=285
+  _globals['_SUBMITJOBSREQUEST']._serialized_start=287
+  _globals['_SUBMITJOBSREQUEST']._serialized_end=355
+  _globals['_SUBMITJOBSRESPONSE']._serialized_start=357
+  _globals['_SUBMITJOBSRESPONSE']._serialized_end=413
+  _globals['_PIPELINESTEP']._serialized_start=415
+  _globals['_PIPELINESTEP']._serialized_end=481
+  _globals['_SUBMITPIPELINEREQUEST']._serialized_start=483
+  _globals['_SUBMITPIPELINEREQUEST']._serialized_end=568
+  _globals['_SUBMITPIPELINERESPONSE']._serialized_start=570
+  _globals['_SUBMITPIPELINERESPONSE']._serialized_end=647
+  _globals['_GETJOBREQUEST']._serialized_start=649
+  _globals['_GETJOBREQUEST']._serialized_end=680
+  _globals['_GETJOBRESPONSE']._serialized_start=682
+  _globals['_GETJOBRESPONSE']._serialized_end=729
+  _globals['_LISTJOBSREQUEST']._serialized_start=732
+  _globals['_LISTJOBSREQUEST']._serialized_end=1155
+  _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_start=1110
+  _globals['_LISTJOBSREQUEST_LABELSENTRY']._serialized_end=1155
+  _globals['_LISTJOBSRESPONSE']._serialized_start=1157
+  _globals['_LISTJOBSRESPONSE']._serialized_end=1252
+  _globals['_WATCHJOBREQUEST']._serialized_start=1254
+  _globals['_WATCHJOBREQUEST']._serialized_end=1348
+  _globals['_WATCHJOBRESPONSE']._serialized_start=1350
+  _globals['_WATCHJOBRESPONSE']._serialized_end=1406
+  _globals['_CANCELJOBREQUEST']._serialized_start=1408
+  _globals['_CANCELJOBREQUEST']._serialized_end=1442
+  _globals['_CANCELJOBRESPONSE']._serialized_start=1444
+  _globals['_CANCELJOBRESPONSE']._serialized_end=1494
+  _globals['_PAUSEJOBREQUEST']._serialized_start=1496
+  _globals['_PAUSEJOBREQUEST']._serialized_end=1529
+  _globals['_PAUSEJOBRESPONSE']._serialized_start=1531
+  _globals['_PAUSEJOBRESPONSE']._serialized_end=1580
+  _globals['_RESUMEJOBREQUEST']._serialized_start=1582
+  _globals['_RESUMEJOBREQUEST']._serialized_end=1616
+  _globals['_RESUMEJOBRESPONSE']._serialized_start=1618
+  _globals['_RESUMEJOBRESPONSE']._serialized_end=1668
+  _globals['_RETRYJOBREQUEST']._serialized_start=1670
+  _globals['_RETRYJOBREQUEST']._serialized_end=1783
+  _globals['_RETRYJOBRESPONSE']._serialized_start=1785
+  _globals['_RETRYJOBRESPONSE']._serialized_end=1834
+  _globals['_FINISHJOBREQUEST']._serialized_start=1836
+  _globals['_FINISHJOBREQUEST']._serialized_end=1870
+  _globals['_FINISHJOBRESPONSE']._serialized_start=1872
+  _globals['_FINISHJOBRESPONSE']._serialized_end=1922
+  _globals['_DELETEJOBSREQUEST']._serialized_start=1924
+  _globals['_DELETEJOBSREQUEST']._serialized_end=1960
+  _globals['_DELETEJOBSRESPONSE']._serialized_start=1962
+  _globals['_DELETEJOBSRESPONSE']._serialized_end=1999
+  _globals['_JOBSERVICE']._serialized_start=2002
+  _globals['_JOBSERVICE']._serialized_end=2928
 # @@protoc_insertion_point(module_scope)

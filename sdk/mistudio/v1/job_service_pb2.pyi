@@ -16,6 +16,9 @@ from google.protobuf.descriptor import (
     Descriptor,
     FileDescriptor,
 )
+from google.protobuf.duration_pb2 import (
+    Duration,
+)
 from google.protobuf.internal.containers import (
     RepeatedCompositeFieldContainer,
     RepeatedScalarFieldContainer,
@@ -506,20 +509,26 @@ class RetryJobRequest(Message):
 
     JOB_ID_FIELD_NUMBER: int
     SPEC_FIELD_NUMBER: int
+    TIMEOUT_FIELD_NUMBER: int
     job_id: str
     """The job."""
     @property
     def spec(self) -> JobSpec:
         """A changed spec of the same kind; unset keeps the old one."""
 
+    @property
+    def timeout(self) -> Duration:
+        """How long one attempt may run from now on; unset keeps what it was, and a length of nothing is for ever."""
+
     def __init__(
         self,
         *,
         job_id: str = ...,
         spec: JobSpec | None = ...,
+        timeout: Duration | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: Literal["spec", b"spec"]) -> bool: ...
-    def ClearField(self, field_name: Literal["job_id", b"job_id", "spec", b"spec"]) -> None: ...
+    def HasField(self, field_name: Literal["spec", b"spec", "timeout", b"timeout"]) -> bool: ...
+    def ClearField(self, field_name: Literal["job_id", b"job_id", "spec", b"spec", "timeout", b"timeout"]) -> None: ...
 
 @final
 class RetryJobResponse(Message):

@@ -31,7 +31,11 @@ class JobReporter:
     def should_stop(self) -> StopRequest | None:
         """Returns what the job is asked to do."""
         stop = self._context.stop_requested()
-        return None if stop is None else StopRequest(stop.value)
+        if stop is not None:
+            return StopRequest(stop.value)
+        if not self._context.finish_requested():
+            return None
+        return StopRequest.FINISH
 
 
 @contextmanager

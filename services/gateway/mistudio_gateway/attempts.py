@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from mistudio import v1
 from mistudio_gateway import state_machine
+from mistudio_gateway.deadlines import deadline_failure
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.worker_registry import WorkerRegistry
@@ -40,6 +41,9 @@ class Attempts:
         """Grants the job under a new attempt, or says what to do with the message instead."""
 
         def change(job: v1.Job) -> Refusal | None:
+            if failure := deadline_failure(job, utc_now()):  # the reconciler may not have looked yet
+                state_machine.fail_unstarted(job, failure, utc_now())
+                return v1.CLAIM_VERDICT_DROP, failure.message, timedelta(0)
             if refusal := self._refuse(job, worker, claim.enqueue_count):
                 return refusal
             if job.state == v1.JOB_STATE_RUNNING:
@@ -56,6 +60,8 @@ class Attempts:
         except NotFoundError:
             return v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_DROP, reason="there is no such job")
         if refusal:
+            if job.state == v1.JOB_STATE_FAILED:
+                self._job_ended()
             verdict, reason, delay = refusal
             answer = v1.ClaimAnswer(verdict=verdict, reason=reason)
             answer.delay.FromTimedelta(delay)
@@ -163,6 +169,8 @@ class Attempts:
             command = v1.ATTEMPT_COMMAND_ABANDON
         elif job.state in wanted:
             command = wanted[job.state]
+        elif job.finish_requested:
+            command = v1.ATTEMPT_COMMAND_FINISH
         else:
             return None
         return v1.CommandAttempt(job_id=running.job_id, attempt=running.attempt, command=command)

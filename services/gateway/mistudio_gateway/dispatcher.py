@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from nats.aio.client import Client
 from nats.js import JetStreamContext
-from nats.js.errors import APIError
+from nats.js.errors import APIError, NotFoundError
 
 from mistudio import v1
 from mistudio_gateway.broker_errors import NO_ANSWER, broker_answers
@@ -46,6 +46,15 @@ class Dispatcher:
         """Removes whatever messages the job has."""
         with broker_answers():
             await self._js.purge_stream(names.JOBS_STREAM, subject=_subject(job))
+
+    async def has_message(self, job: v1.Job) -> bool:
+        """Tells whether a job has a message."""
+        with broker_answers():
+            try:
+                await self._js.get_last_msg(names.JOBS_STREAM, _subject(job))
+            except NotFoundError:
+                return False
+        return True
 
     async def enqueued_jobs(self) -> set[str]:
         """Returns the ids of all jobs that have a message."""

@@ -13,6 +13,7 @@ from mistudio_gateway.attempts import Attempts
 from mistudio_gateway.change_servicer import ChangeServicer
 from mistudio_gateway.commands import Commands
 from mistudio_gateway.control import JobControl
+from mistudio_gateway.deletion import JobDeletion
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.forwarding import FORWARDED, Backends, ForwardingHandler, forwarded_service
@@ -24,6 +25,7 @@ from mistudio_gateway.mesh_servicer import MeshServicer
 from mistudio_gateway.queue_servicer import QueueServicer
 from mistudio_gateway.queues_view import QueuesView
 from mistudio_gateway.reconciler import Reconciler
+from mistudio_gateway.retrying import Retrying
 from mistudio_gateway.routes import Routes
 from mistudio_gateway.session_servicer import WorkerSessionServicer
 from mistudio_gateway.sessions import Sessions
@@ -54,6 +56,7 @@ class _Plane:
     sessions: Sessions
     commands: Commands
     attempts: Attempts
+    deletion: JobDeletion
 
 
 @asynccontextmanager
@@ -101,7 +104,17 @@ async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack
         stack.push_async_callback(part.stop)
     reconciler.start()
     stack.push_async_callback(reconciler.stop)
-    return _Plane(ledger, events, registry, dispatcher, reconciler, sessions, commands, attempts)
+    return _Plane(
+        ledger,
+        events,
+        registry,
+        dispatcher,
+        reconciler,
+        sessions,
+        commands,
+        attempts,
+        JobDeletion(ledger, dispatcher, js),
+    )
 
 
 def _add_services(
@@ -110,10 +123,12 @@ def _add_services(
     store = ArtifactStore.open(settings.artifacts_url)
     jobs = Jobs(plane.ledger, plane.registry, table)
     submission = Submission(plane.ledger, plane.dispatcher, store, settings, table)
-    control = JobControl(plane.ledger, plane.dispatcher, plane.commands, submission, plane.reconciler.kick)
+    control = JobControl(plane.ledger, plane.dispatcher, plane.commands, plane.reconciler.kick)
+    retrying = Retrying(plane.ledger, plane.dispatcher, submission)
     changes = ChangeServicer(submission, jobs, store)
     session = WorkerSessionServicer(settings, plane.sessions, plane.attempts, plane.registry)
-    v1.add_JobServiceServicer_to_server(JobServicer(submission, jobs, control, plane.events), server.grpc)
+    servicer = JobServicer(submission, jobs, control, retrying, plane.deletion, plane.events)
+    v1.add_JobServiceServicer_to_server(servicer, server.grpc)
     queues = QueueServicer(
         QueuesView(table, plane.ledger, plane.registry),
         Routes(table, plane.ledger, plane.registry, submission.scope),

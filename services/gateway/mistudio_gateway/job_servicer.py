@@ -9,8 +9,10 @@ import grpc.aio
 
 from mistudio import v1
 from mistudio_gateway.control import JobControl
+from mistudio_gateway.deletion import JobDeletion
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.jobs import Jobs
+from mistudio_gateway.retrying import Retrying
 from mistudio_gateway.submission import Submission
 from mistudio_gateway.watch import watch
 
@@ -20,11 +22,21 @@ Context = grpc.aio.ServicerContext[Any, Any]
 class JobServicer(v1.JobServiceServicer):
     """Submits, reads, watches and controls jobs."""
 
-    def __init__(self, submission: Submission, jobs: Jobs, control: JobControl, events: EventLog) -> None:
+    def __init__(  # noqa: PLR0917 - what the rpcs call, in the order in which a job meets them
+        self,
+        submission: Submission,
+        jobs: Jobs,
+        control: JobControl,
+        retrying: Retrying,
+        deletion: JobDeletion,
+        events: EventLog,
+    ) -> None:
         """Takes what the rpcs call."""
         self._submission = submission
         self._jobs = jobs
         self._control = control
+        self._retrying = retrying
+        self._deletion = deletion
         self._events = events
 
     async def SubmitJob(self, request: v1.SubmitJobRequest, context: Context) -> v1.SubmitJobResponse:
@@ -43,8 +55,7 @@ class JobServicer(v1.JobServiceServicer):
 
     async def ListJobs(self, request: v1.ListJobsRequest, context: Context) -> v1.ListJobsResponse:
         """Lists jobs."""
-        jobs, token = self._jobs.list(request)
-        return v1.ListJobsResponse(jobs=jobs, next_page_token=token)
+        return self._jobs.list(request)
 
     async def WatchJob(self, request: v1.WatchJobRequest, context: Context) -> AsyncIterator[v1.WatchJobResponse]:
         """Replays and follows a job."""
@@ -65,5 +76,12 @@ class JobServicer(v1.JobServiceServicer):
 
     async def RetryJob(self, request: v1.RetryJobRequest, context: Context) -> v1.RetryJobResponse:
         """Retries a job."""
-        spec = request.spec if request.HasField("spec") else None
-        return v1.RetryJobResponse(job=self._jobs.diagnosed(await self._control.retry(request.job_id, spec)))
+        return v1.RetryJobResponse(job=self._jobs.diagnosed(await self._retrying.retry(request)))
+
+    async def FinishJob(self, request: v1.FinishJobRequest, context: Context) -> v1.FinishJobResponse:
+        """Asks a job to finish now."""
+        return v1.FinishJobResponse(job=self._jobs.diagnosed(await self._control.finish(request.job_id)))
+
+    async def DeleteJobs(self, request: v1.DeleteJobsRequest, context: Context) -> v1.DeleteJobsResponse:
+        """Deletes the records of jobs that have ended."""
+        return v1.DeleteJobsResponse(deleted=await self._deletion.delete(request.job_ids))

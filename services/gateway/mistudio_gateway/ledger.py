@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import TypeVar
 
 from nats.aio.client import Client
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from mistudio import v1
@@ -20,7 +20,9 @@ from mistudio_gateway.state_machine import IllegalTransitionError
 from mistudio_runtime.errors import FailedPreconditionError, NotFoundError
 
 T = TypeVar("T")
-_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_WRONG_LAST_SEQUENCE = 10071
+JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
+"""What the broker can have as a key."""
 
 
 def utc_now() -> datetime:
@@ -28,9 +30,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _stand(job: v1.Job) -> tuple[v1.JobState.ValueType, int, int]:
+def _stand(job: v1.Job) -> tuple[v1.JobState.ValueType, int, int, bool]:
     # A lost attempt and the next one may be one change, which leaves the state as it was.
-    return job.state, job.enqueue_count, len(job.attempts)
+    return job.state, job.enqueue_count, len(job.attempts), job.finish_requested
 
 
 class Ledger:
@@ -104,6 +106,27 @@ class Ledger:
                 await self._events.append_state(job, stored, utc_now())
             return job, result
 
+    async def remove(self, job_id: str, check: Callable[[v1.Job], None]) -> bool:
+        """Deletes a record that passes `check`, in the state in which it was checked; False if there is none.
+
+        Raises what `check` raises, and UnavailableError.
+        """
+        while True:
+            try:
+                job, revision = await self._read(job_id)
+            except NotFoundError:
+                return False
+            check(job)
+            with broker_answers():
+                try:
+                    await self._bucket.delete(job_id, last=revision)
+                except APIError as error:
+                    if error.err_code == _WRONG_LAST_SEQUENCE:
+                        continue
+                    raise
+            self._live.drop(job_id)
+            return True
+
     async def forget(self, job_id: str) -> None:
         """Takes back a record whose job could not be put into its queue."""
         with broker_answers():
@@ -111,7 +134,7 @@ class Ledger:
 
     async def _read(self, job_id: str) -> tuple[v1.Job, int]:
         unknown = NotFoundError(f"there is no job {quoted(job_id)}; `mistudio jobs list` shows what there is")
-        if not _ID.fullmatch(job_id):  # the broker has no keys like this, and drops a connection for a very long one
+        if not JOB_ID.fullmatch(job_id):  # the broker has no keys like this, and drops a connection for a very long one
             raise unknown
         with broker_answers():
             try:

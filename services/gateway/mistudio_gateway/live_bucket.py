@@ -66,6 +66,11 @@ class LiveBucket(Generic[T]):
             self.entries[key] = Entry(value, revision, time.monotonic())
             self.hear(key, value)
 
+    def drop(self, key: str) -> None:
+        """Forgets what this gateway itself has just deleted."""
+        if self.entries.pop(key, None) is not None:
+            self.hear(key, None)
+
     async def _watch_for_ever(self) -> None:
         while True:
             try:
@@ -95,7 +100,7 @@ class LiveBucket(Generic[T]):
 
     def _take(self, entry: KeyValue.Entry) -> None:
         if entry.operation in (KV_DEL, KV_PURGE):
-            self._forget(entry.key)
+            self.drop(entry.key)
             return
         try:
             self.put(entry.key, self._decode(entry.value or b""), entry.revision or 0)
@@ -104,8 +109,4 @@ class LiveBucket(Generic[T]):
 
     def _forget_others(self, seen: set[str]) -> None:
         for key in self.entries.keys() - seen:
-            self._forget(key)
-
-    def _forget(self, key: str) -> None:
-        if self.entries.pop(key, None) is not None:
-            self.hear(key, None)
+            self.drop(key)

@@ -13,8 +13,10 @@ from nats.aio.client import Client
 
 from mistudio import v1
 from mistudio_gateway import dependencies, state_machine
+from mistudio_gateway.deadlines import deadline_failure
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.withdrawal import withdraw
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError, UnavailableError
 
@@ -73,6 +75,7 @@ class Reconciler:
         if self._client.stats["reconnects"] != self._reconnects:
             self._expect_late_workers()
         await self._for_each(v1.JOB_STATE_WAITING, self._release_or_fail)
+        await self._for_each(v1.JOB_STATE_QUEUED, self._expire)
         for state in sorted(state_machine.ACTIVE):
             await self._for_each(state, self._reap)
         if time.monotonic() > self._next_orphan_round:
@@ -133,6 +136,19 @@ class Reconciler:
         released, _ = await self._ledger.change(job.id, change)
         if released.state == v1.JOB_STATE_QUEUED:
             await self._dispatcher.enqueue(released)
+
+    async def _expire(self, job: v1.Job) -> None:
+        if deadline_failure(job, utc_now()) is None:
+            return
+
+        def change(record: v1.Job) -> None:
+            if failure := deadline_failure(record, utc_now()):
+                state_machine.fail_unstarted(record, failure, utc_now())
+
+        expired, _ = await self._ledger.change(job.id, change)
+        if state_machine.is_terminal(expired):
+            await withdraw(self._ledger, self._dispatcher, expired)
+            self.kick()
 
     async def _reap(self, job: v1.Job) -> None:
         if time.monotonic() < self._quiet_until or not self._vanished(job):

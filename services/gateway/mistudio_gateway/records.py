@@ -6,6 +6,7 @@ import hashlib
 from datetime import datetime
 
 from mistudio import v1
+from mistudio_gateway.deadlines import begin_waiting
 from mistudio_gateway.validation.references import kind_of, required_jobs
 from mistudio_runtime.queues import QueueTable
 
@@ -31,6 +32,11 @@ def new_job(job_id: str, request: v1.JobRequest, table: QueueTable, now: datetim
         enqueue_count=0 if depends_on else 1,
         request_digest=hashlib.sha256(request.SerializeToString(deterministic=True)).digest(),
     )
+    for limit in ("timeout", "start_within"):
+        if request.HasField(limit):
+            getattr(job, limit).CopyFrom(getattr(request, limit))
+    if not depends_on:
+        begin_waiting(job, now)
     job.create_time.FromDatetime(now)
     job.update_time.FromDatetime(now)
     return job

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from mistudio import v1
+from mistudio_gateway.deadlines import begin_waiting
 
 LEGAL: dict[v1.JobState.ValueType, frozenset[v1.JobState.ValueType]] = {
     v1.JOB_STATE_WAITING: frozenset({v1.JOB_STATE_QUEUED, v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED}),
@@ -80,6 +81,8 @@ def enqueue(job: v1.Job, now: datetime) -> None:
     """WAITING, PAUSED, FAILED or CANCELLED to QUEUED; a new message with a new deduplication id follows."""
     if job.state in ACTIVE:  # its attempt has to end first
         raise IllegalTransitionError(job, v1.JOB_STATE_QUEUED)
+    if job.state != v1.JOB_STATE_PAUSED:  # a pause does not give it more time to start
+        begin_waiting(job, now)
     move(job, v1.JOB_STATE_QUEUED, now)
     job.enqueue_count += 1
     job.ClearField("not_before")
@@ -95,6 +98,7 @@ def claim(job: v1.Job, worker: str, now: datetime) -> int:
         job.start_time.FromDatetime(now)
     job.ClearField("progress")
     job.ClearField("not_before")
+    job.ClearField("start_deadline")
     return number
 
 
@@ -156,13 +160,32 @@ def request_cancel(job: v1.Job, now: datetime) -> None:
 
 
 def request_pause(job: v1.Job, now: datetime) -> None:
-    """Pauses: at once if nothing runs, else through PAUSING. A repeated request changes nothing."""
+    """Pauses: at once if nothing runs, else through PAUSING. A repeated request changes nothing.
+
+    Whoever pauses wants to go on later, so a request to finish is taken back.
+    """
     if job.state not in (v1.JOB_STATE_PAUSING, v1.JOB_STATE_PAUSED):
         move(job, v1.JOB_STATE_PAUSING if job.state in ACTIVE else v1.JOB_STATE_PAUSED, now)
+        job.finish_requested = False
+
+
+def request_finish(job: v1.Job, now: datetime) -> None:
+    """Asks to keep what there is: RUNNING stays so; PAUSED is queued, to be finished from its checkpoint.
+
+    A repeated request changes nothing. Raises IllegalTransitionError in every other state.
+    """
+    again = job.state == v1.JOB_STATE_QUEUED and job.finish_requested  # its attempt got lost in between
+    if job.state == v1.JOB_STATE_PAUSED:
+        enqueue(job, now)
+    elif job.state != v1.JOB_STATE_RUNNING and not again:
+        raise IllegalTransitionError(job, v1.JOB_STATE_SUCCEEDED)
+    if not job.finish_requested:
+        job.finish_requested = True
+        job.update_time.FromDatetime(now)
 
 
 def fail_unstarted(job: v1.Job, failure: v1.Failure, now: datetime) -> None:
-    """A job that nobody runs fails, because a job that it needs did."""
+    """A job that nobody runs fails: a job that it needs did, or it waited for too long."""
     move(job, v1.JOB_STATE_FAILED, now)
     job.failure.CopyFrom(failure)
 
@@ -172,7 +195,9 @@ def retry(job: v1.Job, now: datetime, *, waits: bool) -> None:
     if job.state not in (v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED):
         raise IllegalTransitionError(job, v1.JOB_STATE_QUEUED)
     job.failed_attempts = 0
+    job.finish_requested = False
     job.ClearField("failure")
+    job.ClearField("start_deadline")
     if waits:
         move(job, v1.JOB_STATE_WAITING, now)
     else:

@@ -47,7 +47,12 @@ class TrainingReporter:
     def should_stop(self) -> StopRequest | None:
         """Returns what the job is asked to do."""
         stop = self._context.stop_requested()
-        return None if stop is None else StopRequest(stop.value)
+        if stop is not None:
+            return StopRequest(stop.value)
+        if not self._context.finish_requested():
+            return None
+        self._trained = True  # what is evaluated from here on is what comes of the job
+        return StopRequest.FINISH
 
     def _evaluation(self, done: int, total: int, unit: str) -> None:
         # Between two steps an evaluation is part of training, and its bar would hide how far that is.

@@ -37,6 +37,7 @@ class JobContext:
         self._emit = emit
         self._progress = StageProgress({})
         self._stop: Stop | None = None
+        self._finish = False
         self._lock = threading.Lock()
 
     @property
@@ -73,8 +74,15 @@ class JobContext:
         self._report(AttemptReport(log=LogLine(level=level, message=carried(message), time=_now())))
 
     def stop_requested(self) -> Stop | None:
-        """Returns what the job is asked to do, if anything."""
+        """Returns why the job is to stop, if it is; never FINISH, which is no stop."""
         return self._stop
+
+    def finish_requested(self) -> bool:
+        """Tells whether the job is to commit what it has and return as if it were done.
+
+        A cancel, a pause or a drain that comes as well counts more: a job looks for these first.
+        """
+        return self._finish
 
     def raise_if_stopped(self) -> None:
         """Raises JobStoppedError if the job is asked to stop; call it wherever stopping is safe."""
@@ -82,8 +90,10 @@ class JobContext:
             raise JobStoppedError(self._stop)
 
     def request_stop(self, stop: Stop) -> None:
-        """Asks the job to stop; a cancel overrides a pause, never the reverse."""
-        if self._stop is not Stop.CANCEL:
+        """Asks the job to stop, or to finish; a cancel overrides a pause, never the reverse."""
+        if stop is Stop.FINISH:
+            self._finish = True
+        elif self._stop is not Stop.CANCEL:
             self._stop = stop
 
     def draft(

@@ -12,3 +12,5 @@ class Stop(StrEnum):
     """Write a checkpoint if the job kind has them, then end; it will be resumed."""
     DRAIN = "drain"
     """As PAUSE, because the worker ends; another one goes on at once."""
+    FINISH = "finish"
+    """End soon and keep what there is; kinds that cannot do not hear of it, and go on."""

@@ -12,6 +12,7 @@ from mistudio import v1
 from mistudio_runtime.jobs import Stop
 from mistudio_runtime.jobs.failures import JobFailure
 from mistudio_runtime.worker.isolated import Report
+from mistudio_runtime.worker.limited import limited
 from mistudio_runtime.worker.message import HeldMessage
 from mistudio_runtime.worker.outcome import failure_of
 from mistudio_runtime.worker.session import WorkerSession
@@ -78,6 +79,9 @@ class Attempt:
             self._abandoned = True
             if self._run is not None:
                 self._run.kill()
+        elif command == v1.ATTEMPT_COMMAND_FINISH:
+            if self._run is not None:  # else it is told again
+                self._run.stop(Stop.FINISH, self._grace)
         elif command in _STOPS:
             self.stop(_STOPS[command])
 
@@ -107,7 +111,7 @@ class Attempt:
 
     async def _run_to_its_end(self, job: v1.Job) -> v1.AttemptEnd:
         try:
-            self._run = self._make_run(job, self.number)
+            self._run = limited(self._make_run(job, self.number), job, self.number, self._grace)
         except JobFailure as failure:
             return v1.AttemptEnd(
                 job_id=job.id, attempt=self.number, outcome=v1.ATTEMPT_OUTCOME_FAILED, failure=failure_of(failure)

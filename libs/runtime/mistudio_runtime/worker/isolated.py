@@ -68,6 +68,7 @@ class IsolatedRun:
         self._process: ForkServerProcess | None = None
         self._connection: Pipe | None = None
         self._stop: Stop | None = None
+        self._finish = False
         self._escalation: asyncio.Task[None] | None = None
         self._failure: v1.Failure | None = None
         self._killed = False
@@ -78,8 +79,8 @@ class IsolatedRun:
         self._process, self._connection = process, connection
         if self._killed:
             process.kill()
-        elif self._stop is not None:
-            self._tell(self._stop)
+        else:
+            self._tell_all()
         watching = asyncio.create_task(self._watch_memory(process))
         try:
             end = await self._read(connection, report)
@@ -94,7 +95,11 @@ class IsolatedRun:
         return end or self._end_without_word(process.exitcode)
 
     def stop(self, stop: Stop, grace: float) -> None:
-        """Asks the job to stop; after `grace` seconds its process is ended."""
+        """Asks the job to stop; after `grace` seconds its process is ended. Finishing may take as long as it takes."""
+        if stop is Stop.FINISH:
+            self._finish = True
+            self._tell(stop)
+            return
         if self._stop is stop:
             return
         self._stop = stop
@@ -107,6 +112,13 @@ class IsolatedRun:
         self._killed = True
         if self._process is not None:
             self._process.kill()
+
+    def _tell_all(self) -> None:
+        """Tells the process what was asked before it began."""
+        if self._finish:
+            self._tell(Stop.FINISH)
+        if self._stop is not None:
+            self._tell(self._stop)
 
     def _tell(self, stop: Stop) -> None:
         if self._connection is not None:

@@ -39,6 +39,7 @@ def train(  # noqa: PLR0917 - the parts of a plan, in the order in which one thi
         request = reporter.should_stop()
         if request is StopRequest.FINISH and session.step > 0:
             reporter.log("info", f"finishing early after {session.tokens_done} tokens")
+            session.save_if_possible()  # whoever is interrupted in the evaluation that follows need not train again
             break
         _obey(request, session)
         if session.source.hungry:

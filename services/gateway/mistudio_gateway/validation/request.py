@@ -10,6 +10,7 @@ from google.protobuf.message import Message
 from mistudio import v1
 from mistudio_gateway.quoting import quoted
 from mistudio_gateway.validation import extraction, ingest, training, upkeep
+from mistudio_gateway.validation.limits import check_limit
 from mistudio_gateway.validation.references import body_of, kind_of
 from mistudio_gateway.validation.scope import Scope
 from mistudio_runtime.errors import UnimplementedError
@@ -81,6 +82,9 @@ def _envelope(request: v1.JobRequest, path: str, scope: Scope) -> None:
         len(request.display_name) <= upkeep.MAX_NAME, f"{path}.display_name", f"is at most {upkeep.MAX_NAME} characters"
     )
     upkeep.check_labels(dict(request.labels), f"{path}.labels", scope)
+    for limit in ("timeout", "start_within"):
+        if request.HasField(limit):
+            check_limit(getattr(request, limit), f"{path}.{limit}", scope)
     for index, job_id in scope.each(request.depends_on):
         job = scope.find_job(job_id)
         scope.require(job is not None, f"{path}.depends_on[{index}]", f"there is no job {quoted(job_id)}")
