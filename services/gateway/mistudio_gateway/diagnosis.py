@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from mistudio import v1
+from mistudio_gateway.queues.pauses import Pause
 from mistudio_gateway.state_machine import state_name
-from mistudio_gateway.worker_registry import free_slots
+from mistudio_gateway.worker_registry import free_slots, slots_of
+from mistudio_runtime.findings.text import counted, listed, span
 from mistudio_runtime.queues import Queue
 
 FindJob = Callable[[str], v1.Job | None]
+
+MOMENT = timedelta(seconds=3)
+"""A job for which a slot is free, and that has waited less, is about to be pulled."""
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a queued job has around it."""
+
+    queue: Queue
+    pause: Pause | None
+    """Of its queue."""
+    workers: Sequence[v1.WorkerStatus]
+    """The live ones that serve the queue and take new jobs."""
+    ahead: int
+    """Jobs of the queue that go before it."""
+    start: Callable[[], timedelta | None]
+    """Returns the time until it starts, as jobs have gone lately; None if that is unknown."""
+    device: str
+    """Why it waits for a device, in a sentence with what helps; empty if it does not."""
 
 
 def unserved(queue: Queue) -> str:
@@ -18,35 +41,99 @@ def unserved(queue: Queue) -> str:
     return f"No worker serves the queue {queue.name}: start one with `python -m mistudio_{queue.service}`."
 
 
-def diagnose(job: v1.Job, queue: Queue, workers: Iterable[v1.WorkerStatus], find_job: FindJob, now: datetime) -> str:
-    """Returns the sentence, or "" for a job that runs or is over.
+def paused(queue: str, pause: Pause) -> str:
+    """Says that a queue is paused."""
+    return f"The queue {queue} is paused {pause.sentence}: `mistudio queues resume {queue}` lets its jobs run."
 
-    `workers` are the live ones that serve the job's queue.
-    """
+
+def unstarted(job: v1.Job, find_job: FindJob) -> str:
+    """Returns why a job waits that is not in a queue; empty for one that is, that runs, or that is over."""
     if job.state == v1.JOB_STATE_WAITING:
-        return _waiting(job, find_job)
+        return _until(job, _waiting(job, find_job))
     if job.state == v1.JOB_STATE_PAUSED:
         return f"Paused by request: `mistudio jobs resume {job.id}` puts it back into its queue."
-    if job.state == v1.JOB_STATE_QUEUED:
-        return _queued(job, queue, list(workers), now)
     return ""
+
+
+def queued(job: v1.Job, around: Surroundings, now: datetime) -> str:
+    """Returns why a queued job does not run yet; empty if it is about to."""
+    return _until(job, _why(job, around, now))
+
+
+def _why(job: v1.Job, around: Surroundings, now: datetime) -> str:
+    if around.pause:
+        return paused(around.queue.name, around.pause)
+    if not around.workers:
+        return unserved(around.queue)
+    if job.HasField("not_before") and (left := job.not_before.ToDatetime(UTC) - now) > timedelta(0):
+        return _backs_off(job, left)
+    if around.device:
+        return around.device
+    free = [worker for worker in around.workers if free_slots(worker, around.queue.name)]
+    return _about_to_start(job, around, free, now) if free else _taken(around)
 
 
 def _waiting(job: v1.Job, find_job: FindJob) -> str:
     parents = [find_job(parent) for parent in job.depends_on]
     unfinished = [parent for parent in parents if parent and parent.state != v1.JOB_STATE_SUCCEEDED]
-    listed = ", ".join(f"{parent.id} ({parent.kind}, {state_name(parent.state)})" for parent in unfinished)
-    return f"Waits for {listed}." if listed else "Its dependencies are done; it is about to be queued."
+    if not unfinished:
+        return "Its dependencies are done; it is about to be queued."
+    names = listed([f"{parent.id} ({parent.kind}, {state_name(parent.state)})" for parent in unfinished])
+    first = next((parent for parent in unfinished if parent.state != v1.JOB_STATE_RUNNING), unfinished[0])
+    if first.state == v1.JOB_STATE_RUNNING:
+        return f"Waits for {names}: `mistudio jobs watch {first.id}` follows it."
+    return f"Waits for {names}: `mistudio jobs get {first.id}` says why that does not run."
 
 
-def _queued(job: v1.Job, queue: Queue, workers: list[v1.WorkerStatus], now: datetime) -> str:
-    if not workers:
-        return unserved(queue)
-    seconds = (job.not_before.ToDatetime(UTC) - now).total_seconds() if job.HasField("not_before") else 0
-    if seconds > 0:
-        why = job.attempts[-1].failure.message if job.attempts else "a failure"
-        return f"Waits {seconds:.0f} s before attempt {len(job.attempts) + 1}, because the last one failed: {why}"
-    if not any(free_slots(worker, queue.name) for worker in workers):
-        names = ", ".join(worker.worker.name for worker in workers)
-        return f"All slots for the queue {queue.name} are taken (on {names}); it runs when one is free."
-    return ""
+def _backs_off(job: v1.Job, left: timedelta) -> str:
+    why = job.attempts[-1].failure.message if job.attempts else "a failure"
+    return (
+        f"Waits {left.total_seconds():.0f} s before attempt {len(job.attempts) + 1}, because the last one failed: "
+        f"{why} (`mistudio jobs logs {job.id}` has its log)."
+    )
+
+
+def _taken(around: Surroundings) -> str:
+    name = around.queue.name
+    slots = sum(slots_of(worker, name) for worker in around.workers)
+    all_slots = "The one slot" if slots == 1 else f"All {slots} slots"
+    holders = [
+        f"{running.job_id} on {worker.worker.name}"
+        for worker in around.workers
+        for running in worker.running
+        if running.queue == name
+    ]
+    return (
+        f"{all_slots} for the queue {name} {'is' if slots == 1 else 'are'} taken (by {listed(holders)}); "
+        f"{_line(around)}: one more worker is `python -m mistudio_{around.queue.service}`."
+    )
+
+
+def _about_to_start(job: v1.Job, around: Surroundings, free: Sequence[v1.WorkerStatus], now: datetime) -> str:
+    waited = now - job.update_time.ToDatetime(UTC)
+    if waited < MOMENT:
+        return ""
+    names = listed([worker.worker.name for worker in free])
+    return f"A slot is free on {names}; {_line(around)}: `mistudio doctor` says more if it stays so."
+
+
+def _line(around: Surroundings) -> str:
+    """Returns how many go before it, and when it starts."""
+    before = (
+        f"{counted(around.ahead, 'job')} {'goes' if around.ahead == 1 else 'go'} before it, " if around.ahead else ""
+    )
+    start = around.start()
+    when = "when one is free" if start is None else "in a moment" if start < MOMENT else f"in about {_rounded(start)}"
+    return f"{before}it starts {when}"
+
+
+def _rounded(time: timedelta) -> str:
+    return span(time.total_seconds())
+
+
+def _until(job: v1.Job, sentence: str) -> str:
+    """Adds when the job fails if it has not begun."""
+    if not sentence or not job.HasField("start_deadline"):
+        return sentence
+    deadline = job.start_deadline.ToDatetime(UTC)
+    return f"{sentence.removesuffix('.')}; it fails at {deadline:%Y-%m-%d %H:%M:%S} UTC if it has not begun by then."

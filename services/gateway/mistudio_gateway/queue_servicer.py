@@ -7,20 +7,21 @@ from typing import Any
 import grpc.aio
 
 from mistudio import v1
+from mistudio_gateway.queues.control import QueueControl
 from mistudio_gateway.queues_view import QueuesView
 from mistudio_gateway.routes import Routes
-from mistudio_runtime.errors import UnimplementedError
 
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
 class QueueServicer(v1.QueueServiceServicer):
-    """Tells about queues and routes."""
+    """Tells about queues and routes, pauses and resumes queues."""
 
-    def __init__(self, queues: QueuesView, routes: Routes) -> None:
+    def __init__(self, queues: QueuesView, routes: Routes, control: QueueControl) -> None:
         """Takes what the rpcs call."""
         self._queues = queues
         self._routes = routes
+        self._control = control
 
     async def ListQueues(self, request: v1.ListQueuesRequest, context: Context) -> v1.ListQueuesResponse:
         """Lists queues."""
@@ -31,13 +32,11 @@ class QueueServicer(v1.QueueServiceServicer):
         return await self._routes.explain(request)
 
     async def PauseQueue(self, request: v1.PauseQueueRequest, context: Context) -> v1.PauseQueueResponse:
-        """Not in this version."""
-        raise UnimplementedError(
-            "pausing a whole queue is not built yet: pause its jobs one by one with `mistudio jobs pause`"
-        )
+        """Pauses a queue."""
+        await self._control.pause(request.queue, request.reason)
+        return v1.PauseQueueResponse(queue=self._queues.get(request.queue))
 
     async def ResumeQueue(self, request: v1.ResumeQueueRequest, context: Context) -> v1.ResumeQueueResponse:
-        """Not in this version."""
-        raise UnimplementedError(
-            "resuming a whole queue is not built yet: resume its jobs one by one with `mistudio jobs resume`"
-        )
+        """Resumes a queue."""
+        await self._control.resume(request.queue)
+        return v1.ResumeQueueResponse(queue=self._queues.get(request.queue))

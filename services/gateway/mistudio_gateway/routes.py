@@ -7,27 +7,37 @@ from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 from mistudio import v1
-from mistudio_gateway.diagnosis import unserved
-from mistudio_gateway.expected_start import expected_wait
-from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.diagnosis import paused, unserved
+from mistudio_gateway.queues.diagnoses import Diagnoses
+from mistudio_gateway.queues.pauses import Pause, PauseRecord
+from mistudio_gateway.queues.standing import Standings
 from mistudio_gateway.quoting import MAX_QUOTED, quoted
 from mistudio_gateway.validation import Scope, fits, validate_spec
 from mistudio_gateway.validation.references import kind_of
-from mistudio_gateway.worker_registry import WorkerRegistry, free_slots, slots_of
+from mistudio_gateway.worker_registry import WorkerRegistry, free_slots
 from mistudio_runtime.broker import names
 from mistudio_runtime.queues import PRIORITIES, Queue, QueueTable
 
 
 class Routes:
-    """What the table, the ledger and the workers say of a job that has not been submitted."""
+    """What the table, the jobs, the workers and the pauses say of a job that has not been submitted."""
 
     def __init__(
-        self, table: QueueTable, ledger: Ledger, registry: WorkerRegistry, make_scope: Callable[[], Scope]
+        self,
+        table: QueueTable,
+        registry: WorkerRegistry,
+        standings: Standings,
+        *,
+        pauses: PauseRecord,
+        diagnoses: Diagnoses,
+        make_scope: Callable[[], Scope],
     ) -> None:
         """Takes the sources, and who makes what specs are validated against."""
         self._table = table
-        self._ledger = ledger
         self._registry = registry
+        self._standings = standings
+        self._pauses = pauses
+        self._diagnoses = diagnoses
         self._make_scope = make_scope
 
     async def explain(self, request: v1.ExplainRouteRequest) -> v1.ExplainRouteResponse:
@@ -53,14 +63,10 @@ class Routes:
         return kind
 
     def _answer(self, row: Queue, kind: str, priority: int) -> v1.ExplainRouteResponse:
-        jobs = list(self._ledger.mirror())
-        ahead = [
-            job
-            for job in jobs
-            if job.queue == row.name and job.state == v1.JOB_STATE_QUEUED and job.priority >= priority
-        ]
+        ahead = self._standings.of(row.name).at_least(priority)
+        pause = self._pauses.find(row.name)
         serving = self._registry.serving(row.name)
-        wait = expected_wait(row.name, sum(slots_of(status, row.name) for status in serving), jobs, ahead, utc_now())
+        wait = None if pause else self._diagnoses.start(row.name, ahead)
         answer = v1.ExplainRouteResponse(
             queue=row.name,
             subject=names.job_subject(row.name, priority, "").rstrip("."),
@@ -68,18 +74,22 @@ class Routes:
             service=row.service,
             workers=[status.worker.name for status in serving if free_slots(status, row.name)],
             serving_workers=[status.worker.name for status in serving],
-            position=len(ahead),
+            position=ahead,
         )
         if wait is not None:
             answer.expected_wait.FromTimedelta(wait)
-        answer.explanation = _explanation(row, kind, answer, wait)
+        answer.explanation = _explanation(row, kind, answer, wait, pause)
         return answer
 
 
-def _explanation(row: Queue, kind: str, answer: v1.ExplainRouteResponse, wait: timedelta | None) -> str:
+def _explanation(
+    row: Queue, kind: str, answer: v1.ExplainRouteResponse, wait: timedelta | None, pause: Pause | None
+) -> str:
     route = (
         f"{kind} goes to the queue {row.name} with priority {answer.priority}, which the {row.service} service serves"
     )
+    if pause is not None:
+        return f"{route}. {paused(row.name, pause)}"
     if not answer.serving_workers:
         return f"{route}. {unserved(row)}"
     if answer.workers and not answer.position:

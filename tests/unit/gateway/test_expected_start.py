@@ -2,8 +2,10 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from mistudio import v1
-from mistudio_gateway.expected_start import Durations, expected_wait
+from mistudio_gateway.expected_start import Durations, Outlook
 
 NOW = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -20,11 +22,27 @@ def job(state: v1.JobState.ValueType, *, began: float = 0, lasted: float = 0, fr
     return record
 
 
-QUEUED = job(v1.JOB_STATE_QUEUED)
+def durations(*jobs: v1.Job) -> Durations:
+    known = Durations()
+    for record in jobs:
+        if record.state == v1.JOB_STATE_SUCCEEDED:
+            known.add(record)
+    return known
 
 
-def wait(slots: int, *jobs: v1.Job, ahead: int = 0) -> float | None:
-    found = expected_wait("training", slots, jobs, [QUEUED] * ahead, NOW)
+def wait(slots: int, *jobs: v1.Job, ahead: int = 0, queued: int | None = None) -> float | None:
+    """Returns the seconds until a job starts that stands behind `ahead` of the `queued` ones."""
+    active = [record for record in jobs if record.state == v1.JOB_STATE_RUNNING]
+    depth = ahead if queued is None else queued
+    outlook = Outlook(
+        slots,
+        active,
+        queued=["train_sae"] * depth,
+        kinds={"train_sae": depth},
+        typical=durations(*jobs).typical,
+        now=NOW,
+    )
+    found = outlook.wait(ahead)
     return None if found is None else found.total_seconds()
 
 
@@ -68,14 +86,32 @@ def test_jobs_ahead_are_spread_over_the_slots() -> None:
     assert wait(2, busy, done(100), ahead=3) == 110
 
 
+def test_jobs_behind_do_not_count() -> None:
+    busy = job(v1.JOB_STATE_RUNNING, began=10, fraction=0.5)
+    assert wait(1, busy, done(100), ahead=1, queued=5) == 110
+
+
+def test_far_behind_the_mean_counts() -> None:
+    busy = job(v1.JOB_STATE_RUNNING, began=10, fraction=0.5)
+    assert wait(2, busy, done(100), ahead=100_000) == pytest.approx(5_000_000, rel=0.01)
+
+
+def test_a_kind_without_history_hides_only_what_stands_behind_it() -> None:
+    known = durations(done(60))
+    outlook = Outlook(
+        1,
+        [],
+        queued=["train_sae", "bake_cake", "train_sae"],
+        kinds={"train_sae": 2, "bake_cake": 1},
+        typical=known.typical,
+        now=NOW,
+    )
+    assert outlook.wait(1) == timedelta(seconds=60)
+    assert outlook.wait(2) is None
+
+
 def test_only_the_newest_durations_count() -> None:
     old = [job(v1.JOB_STATE_SUCCEEDED, began=9000, lasted=1) for _ in range(30)]
     new = [job(v1.JOB_STATE_SUCCEEDED, began=100, lasted=50) for _ in range(20)]
-    assert Durations([*old, *new]).typical("train_sae") == 50
-    assert Durations([]).typical("train_sae") is None
-
-
-def test_other_queues_do_not_count() -> None:
-    other = job(v1.JOB_STATE_RUNNING)
-    other.queue = "extraction"
-    assert wait(1, other) == 0
+    assert durations(*new, *old).typical("train_sae") == 50
+    assert durations().typical("train_sae") is None
