@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROOTS := sdk libs services tests bench tools deploy examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check compose-test systemd-test check clean
+.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check compose-test systemd-test chaos check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -98,6 +98,9 @@ compose-test: $(VENV)/.installed-dev ## the containers for real: built, killed, 
 
 systemd-test: $(VENV)/.installed-dev ## the units for real: installed, started, killed, drained by systemd (needs Docker)
 	@$(BIN)/pytest -m systemd -n 0 -s tests/systemd
+
+chaos: $(VENV)/.installed-dev ## kills, cuts, freezes for 15 minutes, then an audit (SEED=N repeats a run)
+	@PYTHONPATH=tests $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED))
 
 check: lint types imports proto-check deploy-check test ## what CI runs
 

@@ -1,0 +1,53 @@
+"""What a run ends with."""
+
+from __future__ import annotations
+
+import collections
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from chaos.findings import Findings
+
+_SHOWN = 40
+_OWN = re.compile(r"\b(?:job-|sae-|features-|pymp-)?[a-z0-9]{16,}(?:-\d+)?\b|\d+(?:\.\d+)?")
+
+
+@dataclass(frozen=True)
+class Report:
+    """The figures, and the sentences behind them."""
+
+    seed: int
+    kills: int
+    jobs: int
+    findings: Findings
+
+    def lines(self) -> Iterator[str]:
+        """Says every breach, and the notes in groups."""
+        broken = self.findings.broken()
+        yield from broken[:_SHOWN]
+        if len(broken) > _SHOWN:
+            yield f"... and {len(broken) - _SHOWN} more"
+        groups: dict[str, list[str]] = collections.defaultdict(list)
+        for note in self.findings.notes:
+            groups[_OWN.sub("#", note)].append(note)
+        for notes in groups.values():
+            yield f"note ({len(notes)} x): {notes[0]}"
+
+    def json(self) -> str:
+        """Returns the last line."""
+        found = self.findings
+        return json.dumps(
+            {
+                "kills": self.kills,
+                "jobs": self.jobs,
+                "lost": len(found.lost),
+                "duplicated": len(found.duplicated),
+                "half_artifacts": len(found.half_artifacts),
+                "stale_writes": len(found.stale_writes),
+                "leaks": len(found.leaks),
+                "other": len(found.other),
+                "seed": self.seed,
+            }
+        )

@@ -1,0 +1,25 @@
+"""The short form of the chaos suite, as CI runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from chaos.__main__ import short_plan
+from chaos.run import Shape, run
+
+SEED = 4
+
+
+@pytest.mark.timeout(240)
+async def test_no_promise_is_broken_while_everything_is_killed(tmp_path: Path) -> None:
+    report = await run(short_plan(SEED), Shape(), tmp_path, print)
+    assert report.findings.broken() == []
+    assert report.kills >= 10
+    assert report.jobs >= 90
+
+
+def test_the_same_seed_is_the_same_plan() -> None:
+    assert short_plan(7) == short_plan(7)
+    assert short_plan(7) != short_plan(8)
