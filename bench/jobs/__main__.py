@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.jobs import rates
+from bench.jobs import faults, rates, starts
 from bench.jobs.figures import Figure, as_json, print_table
 from bench.jobs.peer.environment import PeerMissingError, peer_python
 from bench.jobs.setting import Setting
@@ -21,6 +21,10 @@ Measure = Callable[[Setting], Awaitable[list[Figure]]]
 MEASURES: Mapping[str, Measure] = {
     "unary": rates.measure_unary,
     "bulk": rates.measure_bulk,
+    "idle": starts.measure_idle,
+    "priority": starts.measure_priority,
+    "redelivery": faults.measure_redelivery,
+    "cancel": faults.measure_cancel,
 }
 """What `--only` names, in the order in which they are run."""
 

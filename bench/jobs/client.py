@@ -12,6 +12,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import uvloop
+from google.protobuf.duration_pb2 import Duration
 
 import mistudio
 from mistudio import v1
@@ -63,9 +64,22 @@ class Client:
             return {"jobs": 0}
         return {"jobs": calls * a_call}
 
-    async def start_times(self, samples: int, pause: float) -> dict[str, Any]:
+    async def fill(self, jobs: int, seconds: float, priority: int, in_flight: int) -> dict[str, Any]:
+        """Submits jobs that take so long; answers their ids."""
+        spec = v1.CollectGarbage(min_age=Duration(nanos=int(seconds * 1e9)))
+        request = v1.SubmitJobRequest(job=v1.JobRequest(spec=v1.JobSpec(collect_garbage=spec), priority=priority))
+        ids = []
+
+        async def one() -> None:
+            ids.append((await self._jobs.SubmitJob(request, timeout=_SECONDS)).job.id)
+
+        await lanes(jobs, in_flight, one)
+        return {"ids": ids}
+
+    async def start_times(self, samples: int, pause: float, priority: int = 0) -> dict[str, Any]:
         """Submits a job that tells its start, again and again with pauses; answers the time before each, by job."""
-        request = v1.SubmitJobRequest(job=v1.JobRequest(spec=v1.JobSpec(verify_artifacts=v1.VerifyArtifacts())))
+        spec = v1.JobSpec(verify_artifacts=v1.VerifyArtifacts())
+        request = v1.SubmitJobRequest(job=v1.JobRequest(spec=spec, priority=priority))
         sent = {}
         for _ in range(samples):
             now = time.monotonic_ns()
@@ -82,6 +96,7 @@ async def serve(address: str) -> None:
         "unary": client.unary,
         "sdk": client.sdk,
         "bulk": client.bulk,
+        "fill": client.fill,
         "start_times": client.start_times,
     }
     while line := await asyncio.to_thread(sys.stdin.readline):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import time
-from pathlib import Path
 
 from mistudio import v1
 from mistudio_runtime.jobs import JobContext
@@ -20,12 +19,6 @@ def stamp(what: str, context: JobContext, now: int) -> None:
     file = os.open(os.environ[STAMPS], os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
     os.write(file, f"{what} {context.job_id} {context.attempt} {now}\n".encode())
     os.close(file)
-
-
-def read_stamps(file: Path, what: str) -> dict[tuple[str, int], int]:
-    """Returns the nanoseconds of all lines that tell `what`, by job and attempt."""
-    lines = [line.split() for line in file.read_text().splitlines()] if file.exists() else []
-    return {(job, int(attempt)): int(now) for said, job, attempt, now in lines if said == what}
 
 
 def noop(spec: v1.CollectGarbage, context: JobContext) -> list[str]:  # noqa: ARG001 - as every handler is called

@@ -18,6 +18,7 @@ from bench.jobs.handlers import STAMPS
 from bench.jobs.profiler import Profiler
 from bench.jobs.program import PYTHONPATH
 from bench.jobs.setting import Setting
+from bench.jobs.stamps import Stamps
 from bench.jobs.waiting import free_port, until
 from mistudio import v1
 from mistudio_runtime.broker import names
@@ -39,12 +40,12 @@ class BenchMesh:
     def __init__(self, setting: Setting, home: Path, broker: EmbeddedBroker, client: Client) -> None:
         """Takes the parts that run already; `running_mesh` makes one."""
         self.home = home
-        self.stamps = home / "stamps"
+        self.stamps = Stamps(home / "stamps")
         self.address = f"127.0.0.1:{free_port()}"
         self.broker = broker
         self.client = client
         self.gateway: GuardedProcess | None = None
-        self.workers: list[GuardedProcess] = []
+        self.workers: dict[str, GuardedProcess] = {}
         self.channel = grpc.aio.insecure_channel(self.address)
         self.jobs = v1.JobServiceStub(self.channel)
         self.profiler = Profiler(home / "profiles") if setting.profile else None
@@ -54,7 +55,7 @@ class BenchMesh:
         """Returns the process ids of each of its parts."""
         assert self.gateway is not None
         assert self.broker.pid is not None
-        workers = [worker.pid for worker in self.workers]
+        workers = [worker.pid for worker in self.workers.values()]
         return {"gateway": [self.gateway.pid], "worker": workers, "nats-server": [self.broker.pid]}
 
     async def start_gateway(self) -> float:
@@ -75,7 +76,7 @@ class BenchMesh:
         name = f"bench@{next(_numbers)}"
         options = ("--name", name, "--queues", QUEUE, "--slots", str(slots))
         worker = await self._launch(f"worker-{name}", "bench.jobs.worker", *options, *arguments)
-        self.workers.append(worker)
+        self.workers[name] = worker
         await until(lambda: self.attached(name), _START_SECONDS, f"{name} is attached (log: {self.home / 'logs'})")
         return worker
 
@@ -115,7 +116,7 @@ class BenchMesh:
 
     async def stop(self) -> None:
         """Ends workers, gateway and connections."""
-        for worker in self.workers:
+        for worker in self.workers.values():
             await worker.stop(_STOP_SECONDS)
         if self.gateway is not None:
             await self.stop_gateway()
@@ -148,7 +149,7 @@ class BenchMesh:
                 "MISTUDIO_LOG_LEVEL": "warning",
                 "MISTUDIO_LOG_FORMAT": "json",
                 "PYTHONPATH": PYTHONPATH,
-                STAMPS: str(self.stamps),
+                STAMPS: str(self.stamps.file),
             },
         )
         return await GuardedProcess.launch(spec, lambda _: None)

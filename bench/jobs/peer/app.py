@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import time
@@ -19,7 +20,8 @@ app.conf.update(
     task_reject_on_worker_lost=True,
     worker_send_task_events=False,
     broker_connection_retry_on_startup=True,
-    worker_prefetch_multiplier=int(os.environ.get("BENCH_PREFETCH", "4")),
+    worker_prefetch_multiplier=int(os.environ["BENCH_PREFETCH"]),
+    broker_transport_options=json.loads(os.environ["BENCH_TRANSPORT"]),
 )
 
 
@@ -50,6 +52,9 @@ def _stopped(task_id: str) -> None:
 
 
 def _stamp(what: str, task_id: str) -> None:
+    """Writes a line as our handlers do; the attempt is how often this was said of the task."""
     now = time.monotonic_ns()
-    with Path(os.environ[STAMPS]).open("a") as file:
-        file.write(f"{what} {task_id} 1 {now}\n")
+    with Path(os.environ[STAMPS]).open("a+") as file:
+        file.seek(0)
+        attempt = 1 + file.read().count(f"{what} {task_id} ")
+        file.write(f"{what} {task_id} {attempt} {now}\n")

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import json
 import shutil
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bench.jobs.peer.environment import peer_python, redis_server
 from bench.jobs.program import PYTHONPATH, Program
 from bench.jobs.setting import Setting
+from bench.jobs.stamps import Stamps
 from bench.jobs.waiting import free_port
 from mistudio_runtime.processes.guarded import GuardedProcess
 from mistudio_runtime.processes.spec import ProcessSpec
@@ -31,7 +34,8 @@ class Pool:
     prefetch: int = 4
     """worker_prefetch_multiplier; 4 is Celery's default."""
     queues: str = "celery"
-    env: Mapping[str, str] = field(default_factory=dict)
+    transport: Mapping[str, Any] = field(default_factory=dict)
+    """broker_transport_options."""
 
 
 PREFORK = Pool("prefork")
@@ -44,7 +48,7 @@ class Celery:
     def __init__(self, pool: Pool, home: Path, redis: GuardedProcess, port: int) -> None:
         """Takes a Redis server of its own."""
         self.pool = pool
-        self.stamps = home / "stamps"
+        self.stamps = Stamps(home / "stamps")
         self.redis = redis
         self.workers: list[GuardedProcess] = []
         self.clients: list[Program] = []
@@ -54,10 +58,10 @@ class Celery:
         self._env = {
             "BENCH_BROKER": f"redis://127.0.0.1:{port}/0",
             "BENCH_BACKEND": f"redis://127.0.0.1:{port}/1",
-            "BENCH_STAMPS": str(self.stamps),
+            "BENCH_STAMPS": str(self.stamps.file),
             "BENCH_PREFETCH": str(pool.prefetch),
+            "BENCH_TRANSPORT": json.dumps(dict(pool.transport)),
             "PYTHONPATH": PYTHONPATH,
-            **pool.env,
         }
 
     @property
@@ -124,7 +128,7 @@ class Celery:
 
 @asynccontextmanager
 async def running_celery(setting: Setting, *pools: Pool, workers: int = 1) -> AsyncIterator[list[Celery]]:
-    """Runs each pool on a Redis of its own, warm: one task has run. Raises PeerMissingError."""
+    """Runs each pool on a Redis of its own, warm if it has workers: one task has run. Raises PeerMissingError."""
     async with AsyncExitStack() as stack:
         yield [await stack.enter_async_context(_running(setting, pool, workers)) for pool in pools]
 
@@ -140,7 +144,8 @@ async def _running(setting: Setting, pool: Pool, workers: int) -> AsyncIterator[
             await celery.start_worker()
         for _ in range(setting.clients):
             await celery.start_client()
-        await celery.client.ask("ready", seconds=_START_SECONDS)
+        if workers:
+            await celery.client.ask("ready", seconds=_START_SECONDS)
         yield celery
     finally:
         await celery.stop()
