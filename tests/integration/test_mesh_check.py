@@ -20,7 +20,7 @@ from support.findings import bad
 from support.mesh import Mesh, count_job
 from support.waiting import eventually
 
-CHECKS = ["broker", "streams", "queues", "workers", "jobs", "versions", "clocks", "disks", "devices"]
+CHECKS = ["broker", "streams", "queues", "workers", "jobs", "schedules", "versions", "clocks", "disks", "devices"]
 OK, WARNING, PROBLEM = v1.SEVERITY_OK, v1.SEVERITY_WARNING, v1.SEVERITY_PROBLEM
 
 

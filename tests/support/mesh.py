@@ -48,6 +48,7 @@ class Mesh:
             "MISTUDIO_ACK_WAIT_SECONDS": str(ACK_WAIT_SECONDS),
             "MISTUDIO_STOP_GRACE_SECONDS": "2",
             "MISTUDIO_ALLOWED_ROOTS": f'["{home}"]',
+            "MISTUDIO_SCHEDULES_FILE": str(_no_schedules(home)),
             "MISTUDIO_LOG_FORMAT": "json",
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": str(TESTS),
@@ -160,6 +161,12 @@ def count_job(to: int = 5, what: str = "count", **fields: Any) -> v1.JobRequest:
 def quick_job(**fields: Any) -> v1.JobRequest:
     """Returns a request for the toy's collect_garbage, which ends at once."""
     return v1.JobRequest(spec=v1.JobSpec(collect_garbage=v1.CollectGarbage()), **fields)
+
+
+def _no_schedules(home: Path) -> Path:
+    table = home / "schedules.toml"
+    table.write_text("[schedules]\n")
+    return table
 
 
 def _put_inputs(home: Path) -> None:

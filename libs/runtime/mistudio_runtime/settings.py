@@ -87,6 +87,8 @@ class Settings(BaseSettings):
     """A file that holds the token; a gateway makes it if it is missing. The token itself wins."""
     queues_file: Path | None = None
     """A queue table in place of the shipped one."""
+    schedules_file: Path | None = None
+    """A table of schedules in place of the shipped one."""
     allowed_roots: list[AbsolutePath] = Field(default_factory=lambda: [Path.cwd()])
     """Folders from which local files may be read and to which SAEs may be exported."""
     ack_wait_seconds: Annotated[float, Field(ge=1)] = 10.0

@@ -13,6 +13,7 @@ from mistudio.aio.nouns import (
     AsyncJobs,
     AsyncMeshHealth,
     AsyncQueues,
+    AsyncSchedules,
     AsyncTraining,
     AsyncWorkers,
 )
@@ -49,6 +50,7 @@ class AsyncClient:
         self._transport = transport
         self.jobs = AsyncJobs(transport)
         self.queues = AsyncQueues(transport)
+        self.schedules = AsyncSchedules(transport)
         self.workers = AsyncWorkers(transport)
         self.mesh = AsyncMeshHealth(transport)
         self.artifacts = AsyncArtifacts(transport)

@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 from mistudio import v1
 from mistudio.aio.job import AsyncJob, pipeline_run, read_log
 from mistudio.aio.method import AsyncNoun, Awaited, AwaitedPages, as_is
-from mistudio.calls import artifacts, datasets, features, jobs, mesh, queues, training, workers
+from mistudio.calls import artifacts, datasets, features, jobs, mesh, queues, schedules, training, workers
 from mistudio.job_log import JobLog, JobLogLine
 from mistudio.watching import Watch
 
@@ -52,6 +52,15 @@ class AsyncQueues(AsyncNoun):
     explain = Awaited(queues.explain, as_is)
     pause = Awaited(queues.pause, as_is)
     resume = Awaited(queues.resume, as_is)
+
+
+class AsyncSchedules(AsyncNoun):
+    """Tells about the jobs that the mesh submits by itself, and controls their schedules."""
+
+    list = Awaited(schedules.list_, as_is)
+    pause = Awaited(schedules.pause, as_is)
+    resume = Awaited(schedules.resume, as_is)
+    run = Awaited(schedules.run, AsyncJob)
 
 
 class AsyncMeshHealth(AsyncNoun):

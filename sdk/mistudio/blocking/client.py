@@ -6,7 +6,17 @@ from typing import Self
 
 import grpc
 
-from mistudio.blocking.nouns import Artifacts, Datasets, Features, Jobs, MeshHealth, Queues, Training, Workers
+from mistudio.blocking.nouns import (
+    Artifacts,
+    Datasets,
+    Features,
+    Jobs,
+    MeshHealth,
+    Queues,
+    Schedules,
+    Training,
+    Workers,
+)
 from mistudio.blocking.transport import Transport
 from mistudio.channel import gateway_address
 from mistudio.retries import RetryPolicy
@@ -40,6 +50,7 @@ class Client:
         self._transport = transport
         self.jobs = Jobs(transport)
         self.queues = Queues(transport)
+        self.schedules = Schedules(transport)
         self.workers = Workers(transport)
         self.mesh = MeshHealth(transport)
         self.artifacts = Artifacts(transport)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from mistudio import v1
 from mistudio.blocking.job import Job, pipeline_run, read_log
 from mistudio.blocking.method import Blocking, Noun, Paged, as_is
-from mistudio.calls import artifacts, datasets, features, jobs, mesh, queues, training, workers
+from mistudio.calls import artifacts, datasets, features, jobs, mesh, queues, schedules, training, workers
 from mistudio.job_log import JobLog, JobLogLine
 from mistudio.watching import Watch
 
@@ -50,6 +50,15 @@ class Queues(Noun):
     explain = Blocking(queues.explain, as_is)
     pause = Blocking(queues.pause, as_is)
     resume = Blocking(queues.resume, as_is)
+
+
+class Schedules(Noun):
+    """Tells about the jobs that the mesh submits by itself, and controls their schedules."""
+
+    list = Blocking(schedules.list_, as_is)
+    pause = Blocking(schedules.pause, as_is)
+    resume = Blocking(schedules.resume, as_is)
+    run = Blocking(schedules.run, Job)
 
 
 class MeshHealth(Noun):

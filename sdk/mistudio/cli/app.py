@@ -15,6 +15,7 @@ from mistudio.cli.features import features
 from mistudio.cli.jobs import jobs
 from mistudio.cli.queues import queues
 from mistudio.cli.route import route
+from mistudio.cli.schedules import schedules
 from mistudio.cli.session import Session
 from mistudio.cli.stack.down import down
 from mistudio.cli.stack.logs import logs
@@ -64,6 +65,7 @@ for command in (
     jobs,
     queues,
     route,
+    schedules,
     workers,
     artifacts,
     datasets,

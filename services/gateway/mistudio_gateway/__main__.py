@@ -11,6 +11,7 @@ from mistudio_runtime.broker.binary import BrokerError
 from mistudio_runtime.broker.embedded import broker_url
 from mistudio_runtime.process import run_until_signalled, unless_stopped
 from mistudio_runtime.queues import QueueTableError
+from mistudio_runtime.schedules import ScheduleTableError
 from mistudio_runtime.service_manager import announce_ready
 from mistudio_runtime.serving.server import MeshServer, PortTakenError
 from mistudio_runtime.settings import Settings, SettingsError
@@ -43,7 +44,7 @@ def main() -> None:
         configure_logging(settings, "gateway")
         warn_of_readers(settings)
         run_until_signalled(lambda stop: serve(settings, stop))
-    except (SettingsError, QueueTableError, PortTakenError, BrokerError) as error:
+    except (SettingsError, QueueTableError, ScheduleTableError, PortTakenError, BrokerError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(USAGE_ERROR)
 

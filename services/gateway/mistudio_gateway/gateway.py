@@ -27,6 +27,9 @@ from mistudio_gateway.queues_view import QueuesView
 from mistudio_gateway.reconciler import Reconciler
 from mistudio_gateway.retrying import Retrying
 from mistudio_gateway.routes import Routes
+from mistudio_gateway.schedules.plan import Schedules
+from mistudio_gateway.schedules.schedule_servicer import ScheduleServicer
+from mistudio_gateway.schedules.start import start_schedules
 from mistudio_gateway.session_servicer import WorkerSessionServicer
 from mistudio_gateway.sessions import Sessions
 from mistudio_gateway.submission import Submission
@@ -37,11 +40,12 @@ from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.broker.inspection import BrokerInspection
 from mistudio_runtime.broker.provision import LEASE_FACTOR, ledger_bucket, provision, workers_bucket
 from mistudio_runtime.queues import QueueTable, load_queues
+from mistudio_runtime.schedules import load_schedules
 from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings
 
 STOP_SECONDS = 2.0
-_OWN = ("JobService", "MeshService", "QueueService", "WorkerService", "WorkerSessionService")
+_OWN = ("JobService", "MeshService", "QueueService", "ScheduleService", "WorkerService", "WorkerSessionService")
 
 
 @dataclass
@@ -63,11 +67,17 @@ class _Plane:
 async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[MeshServer]:
     """Runs a gateway on settings.listen until the block ends."""
     table = load_queues(settings.queues_file)
+    schedule_table = load_schedules(table, settings.schedules_file)
     async with AsyncExitStack() as stack:
         client = await connect(nats_url, "gateway")
         stack.push_async_callback(client.close)
         await provision(client.jetstream(), table, settings)
         plane = await _start_plane(client, settings, stack)
+        store = ArtifactStore.open(settings.artifacts_url)
+        submission = Submission(plane.ledger, plane.dispatcher, store, settings, table)
+        schedules = await start_schedules(
+            client, settings, schedule_table, submission=submission, ledger=plane.ledger, stack=stack
+        )
         check = MeshCheck(
             BrokerInspection(client, nats_url),
             settings,
@@ -75,12 +85,15 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
             ledger=plane.ledger,
             registry=plane.registry,
             sessions=plane.sessions,
+            schedules=schedules,
         )
         backends = Backends(plane.registry)
         stack.push_async_callback(backends.close)
         server = MeshServer()
         v1.add_MeshServiceServicer_to_server(MeshServicer(check), server.grpc)
-        names = _add_services(server, plane, backends, settings, table)
+        names = _add_services(
+            server, plane, backends, settings, table, submission=submission, store=store, schedules=schedules
+        )
         await server.start(settings.listen, names)
         stack.push_async_callback(server.stop, STOP_SECONDS)
         yield server
@@ -118,11 +131,17 @@ async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack
 
 
 def _add_services(
-    server: MeshServer, plane: _Plane, backends: Backends, settings: Settings, table: QueueTable
+    server: MeshServer,
+    plane: _Plane,
+    backends: Backends,
+    settings: Settings,
+    table: QueueTable,
+    *,
+    submission: Submission,
+    store: ArtifactStore,
+    schedules: Schedules,
 ) -> list[str]:
-    store = ArtifactStore.open(settings.artifacts_url)
     jobs = Jobs(plane.ledger, plane.registry, table)
-    submission = Submission(plane.ledger, plane.dispatcher, store, settings, table)
     control = JobControl(plane.ledger, plane.dispatcher, plane.commands, plane.reconciler.kick)
     retrying = Retrying(plane.ledger, plane.dispatcher, submission)
     changes = ChangeServicer(submission, jobs, store)
@@ -134,6 +153,7 @@ def _add_services(
         Routes(table, plane.ledger, plane.registry, submission.scope),
     )
     v1.add_QueueServiceServicer_to_server(queues, server.grpc)
+    v1.add_ScheduleServiceServicer_to_server(ScheduleServicer(schedules, jobs), server.grpc)
     v1.add_WorkerServiceServicer_to_server(WorkerServicer(plane.registry, plane.commands), server.grpc)
     v1.add_WorkerSessionServiceServicer_to_server(session, server.grpc)
     own = {"CatalogService": changes.catalog_handlers(), "FeatureService": changes.feature_handlers()}

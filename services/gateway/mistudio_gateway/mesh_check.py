@@ -11,16 +11,20 @@ from mistudio_gateway.checks.devices import check_devices
 from mistudio_gateway.checks.disks import check_disks
 from mistudio_gateway.checks.jobs import check_jobs
 from mistudio_gateway.checks.queues import Waiting, check_messages, check_queues, waiting_by_queue
+from mistudio_gateway.checks.schedules import cannot_look, check_schedules
 from mistudio_gateway.checks.streams import check_streams
 from mistudio_gateway.checks.versions import check_versions
 from mistudio_gateway.checks.workers import check_workers
 from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.schedules.plan import Schedules
 from mistudio_gateway.sessions import Sessions
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.broker.discovery import discover_broker
 from mistudio_runtime.broker.facts import BrokerFacts
 from mistudio_runtime.broker.inspection import BrokerInspection
 from mistudio_runtime.broker.provision import buckets, consumers, streams
+from mistudio_runtime.broker.schedule_stream import schedules_stream
+from mistudio_runtime.errors import MeshError
 from mistudio_runtime.findings import Finding
 from mistudio_runtime.findings.broker import judge_broker
 from mistudio_runtime.host.disks import HOME, disk
@@ -30,6 +34,8 @@ from mistudio_runtime.version import version
 
 SECOND_LOOK_SECONDS = 1.5
 """A job that waits although a slot is free may just be about to be pulled: it is looked at again."""
+SCHEDULE_SECONDS = 2.0
+"""A broker in good health tells of all schedules in milliseconds."""
 DISK_SECONDS = 2.0
 """A network disk may hang."""
 
@@ -46,6 +52,7 @@ class MeshCheck:
         ledger: Ledger,
         registry: WorkerRegistry,
         sessions: Sessions,
+        schedules: Schedules,
     ) -> None:
         """Takes what is looked at."""
         self._inspection = inspection
@@ -54,10 +61,13 @@ class MeshCheck:
         self._ledger = ledger
         self._registry = registry
         self._sessions = sessions
+        self._schedules = schedules
 
     async def run(self, client_version: str) -> list[Finding]:
         """Returns the findings in the order of the checks, at least one for each."""
-        broker, stuck, (home, embedded) = await asyncio.gather(self._broker(), self._stuck(), self._home())
+        broker, stuck, (home, embedded), schedules = await asyncio.gather(
+            self._broker(), self._stuck(), self._home(), self._look_at_schedules()
+        )
         workers, waiting, now = self._workers(), self._waiting(), utc_now()
         return [
             *judge_broker(broker, embedded=embedded),
@@ -66,6 +76,7 @@ class MeshCheck:
             *check_queues(waiting, stuck, now),
             *check_workers(workers, self._settings.ack_wait_seconds, now),
             *check_jobs(self._ledger.mirror(), now),
+            *schedules,
             *check_versions(client_version, version(), workers),
             *check_clocks(workers, broker.clock_offset),
             *check_disks((self._settings.host, home), workers),
@@ -82,11 +93,20 @@ class MeshCheck:
 
     async def _broker(self) -> BrokerFacts:
         wanted = [*streams(self._settings), *buckets(self._settings)]
+        if self._schedules.possible:
+            wanted.append(schedules_stream(self._settings))
         facts = await self._inspection.look(wanted)
         if facts.usable:
             await self._inspection.look_at_consumers(facts, consumers(self._table, self._settings))
             await self._inspection.ask_whether_it_stores(facts)
         return facts
+
+    async def _look_at_schedules(self) -> list[Finding]:
+        try:
+            async with asyncio.timeout(SCHEDULE_SECONDS):
+                return check_schedules(await self._schedules.list(), self._ledger.mirrored)
+        except (MeshError, TimeoutError) as error:
+            return [cannot_look(error)]
 
     async def _stuck(self) -> frozenset[str]:
         suspects = self._suspects()

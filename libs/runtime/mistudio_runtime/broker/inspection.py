@@ -150,6 +150,7 @@ def _nothing_of(stream: str) -> str:
     subjects = {
         names.JOBS_STREAM: names.job_subject(names.PROBE, 1, names.PROBE),
         names.EVENTS_STREAM: names.event_subject(names.PROBE),
+        names.SCHEDULES_STREAM: names.due_subject(names.PROBE),
     }
     return subjects.get(stream, f"$KV.{stream.removeprefix('KV_')}.{names.PROBE}.{names.PROBE}")
 

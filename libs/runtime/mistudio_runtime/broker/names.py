@@ -8,6 +8,8 @@ JOBS_STREAM = "JOBS"
 EVENTS_STREAM = "EVENTS"
 LEDGER_BUCKET = "mistudio_jobs"
 WORKERS_BUCKET = "mistudio_workers"
+SCHEDULES_STREAM = "SCHEDULES"
+SCHEDULES_BUCKET = "mistudio_schedules"
 
 ALL_JOBS = "mistudio.jobs.>"
 ALL_EVENTS = "mistudio.events.*"
@@ -78,3 +80,18 @@ def queue_of_wake(subject: str) -> str:
 def command_subject(worker: str) -> str:
     """Returns where gateways tell each other a command for a worker; worker names hold no dots."""
     return f"mistudio.command.{worker}"
+
+
+def armed_subject(schedule: str) -> str:
+    """Returns where the broker holds a schedule's next message until its time."""
+    return f"mistudio.schedules.{schedule}"
+
+
+def due_subject(schedule: str) -> str:
+    """Returns where the broker puts a schedule's message at its time."""
+    return f"mistudio.due.{schedule}"
+
+
+def schedule_of_subject(subject: str) -> str:
+    """Returns the schedule from the subject of its message, armed or due."""
+    return subject.rsplit(".", 1)[-1]

@@ -6,6 +6,7 @@ import os
 
 from mistudio_runtime.findings import Finding, fine, problem
 from mistudio_runtime.queues import QueueTableError, load_queues
+from mistudio_runtime.schedules import ScheduleTableError, load_schedules
 from mistudio_runtime.settings import Settings, SettingsError, settings_file
 
 CHECK = "settings"
@@ -18,9 +19,13 @@ def check_settings() -> tuple[Settings | None, list[Finding]]:
     except SettingsError as error:
         return None, [_wrong(line) for line in str(error).splitlines()[1:]]
     try:
-        load_queues(settings.queues_file)
+        load_schedules(load_queues(settings.queues_file), settings.schedules_file)
     except QueueTableError as error:
         return None, [problem(CHECK, _sentence(str(error)), "unset MISTUDIO_QUEUES_FILE")]
+    except ScheduleTableError as error:
+        first, *lines = str(error).splitlines()
+        told = [f"{first} {line.strip()}" for line in lines] or [first]
+        return None, [problem(CHECK, _sentence(one), "unset MISTUDIO_SCHEDULES_FILE") for one in told]
     chosen = sorted(name for name in os.environ if name.startswith("MISTUDIO_"))
     return settings, [fine(CHECK, f"The settings are valid ({', '.join(chosen) or 'no variable is set'}).")]
 

@@ -58,3 +58,11 @@ def ago(time: Timestamp, now: datetime | None = None) -> str:
         return ""
     then = time.ToDatetime(tzinfo=UTC)
     return f"{span(((now or datetime.now(UTC)) - then).total_seconds())} ago"
+
+
+def ahead(time: Timestamp, now: datetime | None = None) -> str:
+    """Returns in how long something will be; empty if it is not known."""
+    if not time.ToNanoseconds():
+        return ""
+    seconds = (time.ToDatetime(tzinfo=UTC) - (now or datetime.now(UTC))).total_seconds()
+    return f"in {span(seconds)}" if seconds > 0 else "now"
