@@ -12,7 +12,7 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
-from bench.jobs import faults, rates, starts
+from bench.jobs import crowds, faults, ledger, rates, starts
 from bench.jobs.figures import Figure, as_json, print_table
 from bench.jobs.peer.environment import PeerMissingError, peer_python
 from bench.jobs.setting import Setting
@@ -25,6 +25,9 @@ MEASURES: Mapping[str, Measure] = {
     "priority": starts.measure_priority,
     "redelivery": faults.measure_redelivery,
     "cancel": faults.measure_cancel,
+    "watchers": crowds.measure_watchers,
+    "workers": crowds.measure_workers,
+    "ledger": ledger.measure_ledger,
 }
 """What `--only` names, in the order in which they are run."""
 

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import sys
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 import grpc
 import grpc.aio
-import uvloop
 from google.protobuf.duration_pb2 import Duration
 
 import mistudio
+from bench.jobs.serving import Answers, serve
 from mistudio import v1
 
 _NOOP = v1.JobSpec(collect_garbage=v1.CollectGarbage())
@@ -89,22 +88,17 @@ class Client:
         return {"sent": sent}
 
 
-async def serve(address: str) -> None:
-    """Answers questions until the input ends."""
-    client = Client(address)
-    answers: Mapping[str, Callable[..., Awaitable[dict[str, Any]]]] = {
+def answers() -> Answers:
+    """Returns what may be asked."""
+    client = Client(sys.argv[1])
+    return {
         "unary": client.unary,
         "sdk": client.sdk,
         "bulk": client.bulk,
         "fill": client.fill,
         "start_times": client.start_times,
     }
-    while line := await asyncio.to_thread(sys.stdin.readline):
-        question = json.loads(line)
-        answer = await answers[question.pop("do")](**question)
-        sys.stdout.write(json.dumps(answer) + "\n")
-        sys.stdout.flush()
 
 
 if __name__ == "__main__":
-    uvloop.run(serve(sys.argv[1]))
+    serve(answers)

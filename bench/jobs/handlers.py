@@ -10,7 +10,7 @@ from mistudio_runtime.jobs import JobContext
 
 STAMPS = "BENCH_STAMPS"
 """Names the file that handlers write to: "what job-id attempt nanoseconds", by the clock that all processes share."""
-_LINE_SECONDS = 0.2
+_LINE_SECONDS = 0.5
 _LOOK_SECONDS = 0.0005
 
 

@@ -32,6 +32,8 @@ class Setting:
     """After so long without a sign of life our worker's job runs again."""
     peer_patience_seconds: float = 30.0
     """How long the peer gets to run a killed worker's task again."""
+    window_seconds: float = 10.0
+    """How long events are counted, once watchers or simulated workers are there."""
     watchers: int = 500
     """Clients that follow one job."""
     workers: int = 2_000
