@@ -15,5 +15,5 @@ OPTIONS: tuple[tuple[str, int], ...] = (
 
 
 def gateway_address(address: str | None) -> str:
-    """Returns the address to call: the one given, else $MISTUDIO_GATEWAY, else localhost:50051."""
+    """Returns the address to call, or several: the one given, else $MISTUDIO_GATEWAY, else localhost:50051."""
     return address or os.environ.get("MISTUDIO_GATEWAY") or DEFAULT_GATEWAY

@@ -23,7 +23,7 @@ from mistudio.retries import RetryPolicy
 
 
 class Client:
-    """A client of one gateway; use it in a `with` block, or close it. Safe to share between threads.
+    """A client of the mesh; use it in a `with` block, or close it. Safe to share between threads.
 
     >>> with Client("localhost:50051") as client:
     ...     job = client.jobs.submit(DownloadDataset(bundled="python-topics"))
@@ -41,7 +41,8 @@ class Client:
         """Connects at the first call.
 
         Args:
-            address: "host:port" of a gateway; None takes $MISTUDIO_GATEWAY, else localhost:50051.
+            address: "host:port" of a gateway, or of several with commas: another one is called when one stops
+                answering. None takes $MISTUDIO_GATEWAY, else localhost:50051.
             timeout: Seconds that a call may take in all, retries included, unless it says itself.
             retry: How calls that are safe to repeat are retried while no gateway answers.
             credentials: For TLS; None connects without.
@@ -60,7 +61,7 @@ class Client:
 
     @property
     def address(self) -> str:
-        """Where the gateway is."""
+        """Where the gateway is, or the gateways are."""
         return self._transport.address
 
     def ready(self, timeout: float = 10.0) -> bool:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Iterator
 from typing import Any, TypeVar
 
 import grpc
 
-from mistudio import channel, v1
+from mistudio import v1
 from mistudio.calls import jobs, queues
 from mistudio.calls.call import Call, Listing
+from mistudio.gateways import CONNECT_SECONDS, Gateways
 from mistudio.retries import RetryPolicy, Trial
 from mistudio.watching import METHOD, Watch
 
@@ -18,7 +20,7 @@ _Result = TypeVar("_Result")
 
 
 class Transport:
-    """A channel to one gateway, with deadlines and retries."""
+    """A channel to a gateway, with deadlines and retries; to another one when that stops answering."""
 
     def __init__(
         self, address: str, timeout: float, policy: RetryPolicy, credentials: grpc.ChannelCredentials | None
@@ -27,21 +29,51 @@ class Transport:
         self.address = address
         self._timeout = timeout
         self._policy = policy
-        if credentials is None:
-            self._channel = grpc.insecure_channel(address, channel.OPTIONS)
-        else:
-            self._channel = grpc.secure_channel(address, credentials, channel.OPTIONS)
+        self._credentials = credentials
+        self._gateways = Gateways(address)
+        self._channels: dict[str, grpc.Channel] = {}
+        self._opening = threading.Lock()
+
+    def _channel(self, address: str) -> grpc.Channel:
+        with self._opening:
+            if address not in self._channels:
+                options = self._gateways.options
+                self._channels[address] = (
+                    grpc.insecure_channel(address, options)
+                    if self._credentials is None
+                    else grpc.secure_channel(address, self._credentials, options)
+                )
+            return self._channels[address]
+
+    def _reachable(self, within: float) -> str:
+        """Returns a gateway that takes connections, if one does; else any."""
+        for _ in range(len(self._gateways)):
+            address = self._gateways.current
+            ready = grpc.channel_ready_future(self._channel(address))
+            try:
+                ready.result(timeout=min(within, CONNECT_SECONDS))
+            except grpc.FutureTimeoutError:
+                self._gateways.leave(address)
+            else:
+                return address
+            finally:
+                ready.cancel()
+        return self._gateways.current
 
     def call(self, call: Call[_Result]) -> _Result:
         """Makes a call. Raises MistudioError."""
-        method: Any = self._channel.unary_unary(
-            call.path, request_serializer=type(call.request).SerializeToString, response_deserializer=call.decode
-        )
         trial = Trial(call, self.address, self._policy, self._timeout)
         while True:
+            # What may be sent only once is not spent on a gateway that is not there.
+            look = len(self._gateways) > 1 and not call.repeatable
+            address = self._reachable(trial.remaining()) if look else self._gateways.current
+            method: Any = self._channel(address).unary_unary(
+                call.path, request_serializer=type(call.request).SerializeToString, response_deserializer=call.decode
+            )
             try:
                 return call.read(method(call.request, timeout=trial.remaining()))
             except grpc.RpcError as error:
+                self._gateways.note(address, error)
                 time.sleep(trial.delay_after(error))
 
     def pages(self, listing: Listing[_Result]) -> Iterator[_Result]:
@@ -56,16 +88,18 @@ class Transport:
         """Yields each event of a job once, opening the stream again when it breaks. Raises MistudioError."""
         while not watch.finished:
             failure: grpc.RpcError | None = None
+            address = self._gateways.current
             try:
-                yield from self._stream(watch)
+                yield from self._stream(watch, address)
             except grpc.RpcError as error:
                 failure = error
+                self._gateways.note(address, error)
             time.sleep(watch.stream_ended(failure, self.address, self._policy))
             if watch.doubtful:
                 watch.stored(self.call(jobs.get(watch.job_id)))
 
-    def _stream(self, watch: Watch) -> Iterator[v1.JobEvent]:
-        method: Any = self._channel.unary_stream(
+    def _stream(self, watch: Watch, address: str) -> Iterator[v1.JobEvent]:
+        method: Any = self._channel(address).unary_stream(
             METHOD,
             request_serializer=v1.WatchJobRequest.SerializeToString,
             response_deserializer=v1.WatchJobResponse.FromString,
@@ -80,15 +114,23 @@ class Transport:
 
     def ready(self, timeout: float) -> bool:
         """Waits until a gateway answers; False if none did within `timeout` seconds."""
-        method: Any = self._channel.unary_unary(
-            queues.list_().path, request_serializer=v1.ListQueuesRequest.SerializeToString
-        )
-        try:
-            method(v1.ListQueuesRequest(), timeout=timeout, wait_for_ready=True)
-        except grpc.RpcError:
-            return False
-        return True
+        deadline = time.monotonic() + timeout
+        while (left := deadline - time.monotonic()) > 0:
+            address = self._gateways.current
+            method: Any = self._channel(address).unary_unary(
+                queues.list_().path, request_serializer=v1.ListQueuesRequest.SerializeToString
+            )
+            patience = left if len(self._gateways) == 1 else min(left, CONNECT_SECONDS)
+            try:
+                method(v1.ListQueuesRequest(), timeout=patience, wait_for_ready=True)
+            except grpc.RpcError:
+                self._gateways.leave(address)
+            else:
+                return True
+        return False
 
     def close(self) -> None:
-        """Closes the channel; streams that are open end."""
-        self._channel.close()
+        """Closes all channels; streams that are open end."""
+        with self._opening:
+            for one in self._channels.values():
+                one.close()

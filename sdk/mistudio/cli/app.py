@@ -35,7 +35,7 @@ from mistudio.cli.workers import workers
     default=DEFAULT_GATEWAY,
     show_default=True,
     show_envvar=True,
-    help="Where the gateway is.",
+    help="Where the gateway is; several with commas.",
 )
 @click.option("--json", is_flag=True, help="Print JSON for scripts; every command takes it, too.")
 @click.version_option(package_name="mistudio", prog_name="mistudio")

@@ -16,6 +16,8 @@ import grpc.aio
 import structlog
 
 from mistudio import v1
+from mistudio.gateways import Gateways
+from mistudio_runtime.worker.channel_options import channel_options
 
 log = structlog.get_logger(__name__)
 
@@ -23,13 +25,7 @@ _FIRST_RETRY_SECONDS = 0.2
 _LAST_RETRY_SECONDS = 2.0
 _REPEAT_SECONDS = 5.0
 _MAX_UNANSWERED = 5_000
-_CHANNEL_OPTIONS = (
-    ("grpc.keepalive_time_ms", 6_000),
-    ("grpc.keepalive_timeout_ms", 4_000),
-    ("grpc.initial_reconnect_backoff_ms", 200),
-    ("grpc.max_reconnect_backoff_ms", 2_000),
-    ("grpc.enable_http_proxy", 0),  # gRPC would use http_proxy even for the loopback
-)
+_REGISTER_SECONDS = 10.0
 
 
 class SessionRefusedError(Exception):
@@ -55,11 +51,13 @@ class WorkerSession:
         register: Callable[[], v1.Register],
         heartbeat: Callable[[], v1.Heartbeat],
         on_command: Callable[[v1.AttachResponse], None],
+        ack_wait: float,
     ) -> None:
-        """Takes "host:port", what to say at each connection and heartbeat, and who obeys commands."""
+        """Takes gateways' addresses, what to say at each connection and heartbeat, who obeys commands, and ack_wait."""
         self.attached = asyncio.Event()
         """Set while a gateway has registered this worker."""
-        self._gateway = gateway
+        self._gateways = Gateways(gateway)
+        self._options = channel_options(ack_wait)
         self._register = register
         self._heartbeat = heartbeat
         self._on_command = on_command
@@ -94,18 +92,20 @@ class WorkerSession:
         """Keeps the worker attached until cancelled. Raises SessionRefusedError if a gateway refuses it."""
         retry = _FIRST_RETRY_SECONDS
         while True:
+            gateway = self._gateways.current
             try:
-                async with grpc.aio.insecure_channel(self._gateway, options=_CHANNEL_OPTIONS) as channel:
-                    await self._serve(v1.WorkerSessionServiceStub(channel).Attach())
+                async with grpc.aio.insecure_channel(gateway, options=self._options) as channel:
+                    await self._serve(v1.WorkerSessionServiceStub(channel).Attach(), gateway)
+            except TimeoutError:
+                log.warning("not attached; trying again", gateway=gateway, code="no answer to the registration")
             except grpc.aio.AioRpcError as error:
                 _raise_if_refused(error)
                 was_attached = self.attached.is_set()
                 retry = _FIRST_RETRY_SECONDS if was_attached else min(_LAST_RETRY_SECONDS, 2 * retry)
-                log.warning(
-                    "not attached; trying again", gateway=self._gateway, code=error.code().name, says=error.details()
-                )
+                log.warning("not attached; trying again", gateway=gateway, code=error.code().name, says=error.details())
             finally:
                 self.attached.clear()
+                self._gateways.leave(gateway)
             await asyncio.sleep(retry * random.uniform(0.5, 1.5))  # noqa: S311 - jitter, no secret
 
     def beat(self) -> None:
@@ -132,14 +132,15 @@ class WorkerSession:
             self._outbox.put_nowait(request)
         return answer
 
-    async def _serve(self, call: Any) -> None:
+    async def _serve(self, call: Any, gateway: str) -> None:
         self._outbox = asyncio.Queue()  # what is not answered is sent again below
         with contextlib.suppress(asyncio.InvalidStateError):  # it has ended already; the read tells with what status
             await call.write(v1.AttachRequest(register=self._register()))
-        first = await call.read()
+        async with asyncio.timeout(_REGISTER_SECONDS):
+            first = await call.read()
         if first == grpc.aio.EOF:
             return
-        log.info("attached", gateway=self._gateway)
+        log.info("attached", gateway=gateway)
         self.attached.set()
         self._repeat_unanswered()
         interval = first.registered.heartbeat_interval.ToTimedelta().total_seconds()

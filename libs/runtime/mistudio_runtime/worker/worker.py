@@ -61,7 +61,9 @@ class Worker:
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="inline")
         self._grpc_services: list[str] = []
         self._address = ""
-        self._session = WorkerSession(settings.gateway, self._register, self._heartbeat, self._obey)
+        self._session = WorkerSession(
+            settings.gateway, self._register, self._heartbeat, self._obey, settings.ack_wait_seconds
+        )
 
     async def run(self, nats_url: str, stop: asyncio.Event) -> None:
         """Works until `stop` is set or the gateway says drain; then drains.
