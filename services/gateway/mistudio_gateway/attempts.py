@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 from mistudio import v1
 from mistudio_gateway import state_machine
+from mistudio_gateway.attempt_ages import AttemptAges
 from mistudio_gateway.deadlines import deadline_failure
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.ledger import Ledger, utc_now
@@ -28,12 +29,15 @@ class Attempts:
         registry: WorkerRegistry,
         job_ended: Callable[[], None],
         lease_seconds: float,
+        *,
+        ages: AttemptAges,
     ) -> None:
         """Takes whom to tell that a job ended, and how long a worker counts as alive after its last sign."""
         self._ledger = ledger
         self._events = events
         self._registry = registry
         self._job_ended = job_ended
+        self._ages = ages
         self._lease = timedelta(seconds=lease_seconds)
         self._progress_stored: dict[str, float] = {}
 
@@ -47,7 +51,7 @@ class Attempts:
             if refusal := self._refuse(job, worker, claim.enqueue_count):
                 return refusal
             if job.state == v1.JOB_STATE_RUNNING:
-                if job.attempts[-1].worker == worker and self._is_young(job.attempts[-1]):
+                if job.attempts[-1].worker == worker and self._ages.is_young(job):
                     return None  # the answer to its first claim got lost
                 state_machine.lose(job, utc_now())
                 if job.state != v1.JOB_STATE_QUEUED:
@@ -66,6 +70,7 @@ class Attempts:
             answer = v1.ClaimAnswer(verdict=verdict, reason=reason)
             answer.delay.FromTimedelta(delay)
             return answer
+        self._ages.is_young(job)  # from now on its age counts
         return v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_GRANTED, job=job, attempt=state_machine.current_attempt(job))
 
     def _refuse(self, job: v1.Job, worker: str, enqueue_count: int) -> Refusal | None:
@@ -86,10 +91,7 @@ class Attempts:
         attempt = job.attempts[-1]
         if self._registry.runs(attempt.worker, job.id, attempt.number):
             return True
-        return self._is_young(attempt) and self._registry.find(attempt.worker) is not None
-
-    def _is_young(self, attempt: v1.Attempt) -> bool:
-        return utc_now() - attempt.start_time.ToDatetime(UTC) < self._lease
+        return self._ages.is_young(job) and self._registry.find(attempt.worker) is not None
 
     async def report(self, worker: str, message_id: int, report: v1.AttemptReport) -> bool:
         """Stores what a running attempt says; returns False if it is not the current one."""

@@ -63,9 +63,12 @@ class Dispatcher:
         return {names.job_of_subject(subject) for subject in info.state.subjects or {}}
 
     async def _publish(self, job: v1.Job, *, lost: bool) -> None:
-        headers = {names.ENQUEUE_COUNT: str(job.enqueue_count)}
-        if not lost:
-            headers[names.MESSAGE_ID] = f"{job.id}.{job.enqueue_count}"
+        # A lost message is made again by whichever gateway misses it first, and by no other.
+        again = f".{job.update_time.ToNanoseconds()}" if lost else ""
+        headers = {
+            names.ENQUEUE_COUNT: str(job.enqueue_count),
+            names.MESSAGE_ID: f"{job.id}.{job.enqueue_count}{again}",
+        }
         for left in reversed(range(_TRIES)):
             try:
                 await self._js.publish(_subject(job), job.id.encode(), headers=headers)

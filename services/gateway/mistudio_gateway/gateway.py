@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from nats.aio.client import Client
 
 from mistudio import v1
+from mistudio_gateway.attempt_ages import AttemptAges
 from mistudio_gateway.attempts import Attempts
 from mistudio_gateway.change_servicer import ChangeServicer
 from mistudio_gateway.commands import Commands
@@ -32,6 +33,7 @@ from mistudio_gateway.schedules.schedule_servicer import ScheduleServicer
 from mistudio_gateway.schedules.start import start_schedules
 from mistudio_gateway.session_servicer import WorkerSessionServicer
 from mistudio_gateway.sessions import Sessions
+from mistudio_gateway.stalls import Stalls
 from mistudio_gateway.submission import Submission
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_gateway.worker_servicer import WorkerServicer
@@ -45,6 +47,9 @@ from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings
 
 STOP_SECONDS = 2.0
+STALL_FACTOR = 0.5
+"""A gateway that stood still for this times ack_wait may have been left by its workers."""
+_OWN = ("JobService", "MeshService", "QueueService", "WorkerService", "WorkerSessionService")
 _OWN = ("JobService", "MeshService", "QueueService", "ScheduleService", "WorkerService", "WorkerSessionService")
 
 
@@ -60,6 +65,7 @@ class _Plane:
     sessions: Sessions
     commands: Commands
     attempts: Attempts
+    stalls: Stalls
     deletion: JobDeletion
 
 
@@ -106,15 +112,19 @@ async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack
     ledger = Ledger(client, await ledger_bucket(js, settings), events)
     registry = WorkerRegistry(client, await workers_bucket(js, settings), lease)
     dispatcher = Dispatcher(client, js)
-    reconciler = Reconciler(client, ledger, dispatcher, registry, lease)
+    ages = AttemptAges(lease)
+    reconciler = Reconciler(client, ledger, dispatcher, registry, ages=ages, lease_seconds=lease)
+    stalls = Stalls(settings.ack_wait_seconds * STALL_FACTOR)
     sessions = Sessions()
     commands = Commands(client, sessions)
-    attempts = Attempts(ledger, events, registry, reconciler.kick, lease)
+    attempts = Attempts(ledger, events, registry, reconciler.kick, lease, ages=ages)
     await events.start()
     await commands.start()
     for part in (ledger, registry):
         await part.start()
         stack.push_async_callback(part.stop)
+    stalls.start()
+    stack.push_async_callback(stalls.stop)
     reconciler.start()
     stack.push_async_callback(reconciler.stop)
     return _Plane(
@@ -126,6 +136,7 @@ async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack
         sessions,
         commands,
         attempts,
+        stalls,
         JobDeletion(ledger, dispatcher, js),
     )
 
@@ -145,7 +156,7 @@ def _add_services(
     control = JobControl(plane.ledger, plane.dispatcher, plane.commands, plane.reconciler.kick)
     retrying = Retrying(plane.ledger, plane.dispatcher, submission)
     changes = ChangeServicer(submission, jobs, store)
-    session = WorkerSessionServicer(settings, plane.sessions, plane.attempts, plane.registry)
+    session = WorkerSessionServicer(settings, plane.sessions, plane.attempts, plane.registry, plane.stalls)
     servicer = JobServicer(submission, jobs, control, retrying, plane.deletion, plane.events)
     v1.add_JobServiceServicer_to_server(servicer, server.grpc)
     queues = QueueServicer(

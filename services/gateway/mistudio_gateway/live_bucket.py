@@ -16,6 +16,7 @@ from nats.aio.client import Client
 from nats.js.kv import KV_DEL, KV_PURGE, KeyValue
 
 from mistudio_gateway.broker_errors import NO_ANSWER
+from mistudio_gateway.pulse import Pulse
 
 log = structlog.get_logger(__name__)
 
@@ -45,7 +46,13 @@ class LiveBucket(Generic[T]):
         self._bucket = bucket
         self._decode = decode
         self._ready = asyncio.Event()
+        self._pulse = Pulse(client, bucket._name)  # noqa: SLF001 - a bucket tells its name only by a request
         self._task: asyncio.Task[None] | None = None
+
+    @property
+    def steady_since(self) -> float:
+        """Since when, by time.monotonic(), the bucket has been followed without a break; now, if it is not."""
+        return self._pulse.steady_since
 
     async def start(self) -> None:
         """Begins to watch; returns when the present content is there."""
@@ -81,11 +88,13 @@ class LiveBucket(Generic[T]):
 
     async def _watch_until_reconnect(self) -> None:
         connection = self._client.stats["reconnects"]
+        await self._pulse.open()
         watcher: Any = await self._bucket.watchall()  # its methods carry no types
         seen: set[str] = set()
         try:
             # A watch is silently dead after the broker restarted: look whether the connection is still the same one.
-            while self._client.stats["reconnects"] == connection:
+            while self._client.stats["reconnects"] == connection and not self._pulse.lost:
+                await self._pulse.look()
                 with contextlib.suppress(nats.errors.TimeoutError):
                     entry = await watcher.updates(timeout=_LOOK_UP_SECONDS)
                     if entry is None:
@@ -93,6 +102,7 @@ class LiveBucket(Generic[T]):
                         self._ready.set()
                     else:
                         seen.add(entry.key)
+                        self._pulse.delivered(entry.revision or 0)
                         self._take(entry)
         finally:
             with contextlib.suppress(*NO_ANSWER, nats.errors.BadSubscriptionError):

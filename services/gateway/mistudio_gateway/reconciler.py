@@ -13,6 +13,7 @@ from nats.aio.client import Client
 
 from mistudio import v1
 from mistudio_gateway import dependencies, state_machine
+from mistudio_gateway.attempt_ages import AttemptAges
 from mistudio_gateway.deadlines import deadline_failure
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
@@ -33,9 +34,17 @@ class Reconciler:
     """Looks over the mirror every few seconds, and at once after a job ended. Any number of gateways may run it."""
 
     def __init__(
-        self, client: Client, ledger: Ledger, dispatcher: Dispatcher, registry: WorkerRegistry, lease_seconds: float
+        self,
+        client: Client,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        registry: WorkerRegistry,
+        *,
+        ages: AttemptAges,
+        lease_seconds: float,
     ) -> None:
         """Takes how long a worker may be silent before its jobs run elsewhere."""
+        self._ages = ages
         self._client = client
         self._ledger = ledger
         self._dispatcher = dispatcher
@@ -44,6 +53,7 @@ class Reconciler:
         self._kick = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._reconnects = 0
+        self._steady_since = 0.0
         self._quiet_until = 0.0
         self._next_orphan_round = 0.0
 
@@ -72,8 +82,9 @@ class Reconciler:
             await self._round()
 
     async def _round(self) -> None:
-        if self._client.stats["reconnects"] != self._reconnects:
+        if self._client.stats["reconnects"] != self._reconnects or self._registry.steady_since > self._steady_since:
             self._expect_late_workers()
+        self._ages.keep_only(self._ledger.mirror())
         await self._for_each(v1.JOB_STATE_WAITING, self._release_or_fail)
         await self._for_each(v1.JOB_STATE_QUEUED, self._expire)
         for state in sorted(state_machine.ACTIVE):
@@ -85,6 +96,7 @@ class Reconciler:
     def _expect_late_workers(self) -> None:
         # Records expire while the broker or the gateway is away: give workers a lease to show themselves again.
         self._reconnects = self._client.stats["reconnects"]
+        self._steady_since = self._registry.steady_since
         self._quiet_until = time.monotonic() + self._lease
 
     async def _for_each(self, state: v1.JobState.ValueType, mend: Callable[[v1.Job], Awaitable[None]]) -> None:
@@ -170,8 +182,7 @@ class Reconciler:
 
     def _vanished(self, job: v1.Job) -> bool:
         attempt = job.attempts[-1]
-        young = (utc_now() - attempt.start_time.ToDatetime(UTC)).total_seconds() < self._lease
-        return not young and not self._registry.runs(attempt.worker, job.id, attempt.number)
+        return not self._ages.is_young(job) and not self._registry.runs(attempt.worker, job.id, attempt.number)
 
     async def _enqueue_orphans(self) -> None:
         try:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hmac
+import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -17,6 +18,7 @@ from mistudio import v1
 from mistudio_gateway.attempts import Attempts
 from mistudio_gateway.ordered_tasks import OrderedTasks
 from mistudio_gateway.sessions import Session, Sessions
+from mistudio_gateway.stalls import Stalls
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.broker.names import WORKER_NAME
 from mistudio_runtime.errors import (
@@ -38,8 +40,11 @@ Requests = AsyncIterator[v1.AttachRequest]
 class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
     """Converts the stream's messages to calls of `Attempts` and `WorkerRegistry`, and their results to answers."""
 
-    def __init__(self, settings: Settings, sessions: Sessions, attempts: Attempts, registry: WorkerRegistry) -> None:
-        """Takes what the messages are converted to calls of."""
+    def __init__(
+        self, settings: Settings, sessions: Sessions, attempts: Attempts, registry: WorkerRegistry, stalls: Stalls
+    ) -> None:
+        """Takes what the messages are converted to calls of, and who notices that this gateway stood still."""
+        self._stalls = stalls
         self._settings = settings
         self._sessions = sessions
         self._attempts = attempts
@@ -93,9 +98,11 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         return v1.AttachResponse(registered=answer)
 
     async def _read(self, requests: Requests, session: Session, status: v1.WorkerStatus) -> None:
-        tasks = OrderedTasks(MAX_UNDER_WAY)
+        tasks, opened = OrderedTasks(MAX_UNDER_WAY), time.monotonic()
         try:
             async for request in requests:
+                if self._stalls.since(opened):
+                    return  # the worker has another gateway by now: what it once said here is no longer true
                 _hear(request, session)
                 # One job's messages keep their order; those of other jobs do not wait for its writes to be synced.
                 await tasks.add(_key(request), partial(self._handle, request, session, status))

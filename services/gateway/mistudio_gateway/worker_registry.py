@@ -36,6 +36,11 @@ class WorkerRegistry:
         """Ends the mirror."""
         await self._live.stop()
 
+    @property
+    def steady_since(self) -> float:
+        """Since when, by time.monotonic(), workers could show themselves without a break; now, if they cannot."""
+        return self._live.steady_since
+
     async def put(self, status: v1.WorkerStatus) -> None:
         """Stores that a worker is alive. Raises UnavailableError."""
         status.last_seen_time.GetCurrentTime()
@@ -90,7 +95,8 @@ class WorkerRegistry:
         )
 
     def _fresh(self, entry: Entry[v1.WorkerStatus]) -> bool:
-        return time.monotonic() - entry.received < self._lease
+        # While records cannot be renewed nobody's silence means anything.
+        return time.monotonic() - max(entry.received, self.steady_since) < self._lease
 
 
 def serves(status: v1.WorkerStatus, queue: str) -> bool:
