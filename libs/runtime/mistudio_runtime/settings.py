@@ -67,13 +67,13 @@ class Settings(BaseSettings):
     home: AbsolutePath = Field(default_factory=default_home)
     """Where the embedded broker, the artifacts, checkpoints and logs lie."""
     nats_url: Annotated[str, AfterValidator(lambda url: url and checked_url(url))] = ""
-    """The broker, e.g. nats://localhost:4222; empty takes the embedded one."""
+    """The broker, e.g. nats://localhost:4222, or a cluster's servers with commas; empty takes the embedded one."""
     nats_replicas: Annotated[int, Field(ge=1, le=5)] = 1
     """Copies of streams and buckets in a broker cluster."""
     store_url: str = ""
     """The artifact store; empty is <home>/artifacts."""
     gateway: str = "localhost:50051"
-    """Where workers and clients find the gateway."""
+    """Where workers and clients find the gateway; several with commas."""
     listen: str = "127.0.0.1:50051"
     """Where the gateway listens."""
     worker_listen: str = "127.0.0.1:0"

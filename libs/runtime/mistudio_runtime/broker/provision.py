@@ -18,6 +18,7 @@ from nats.js.errors import BadRequestError, NotFoundError
 from nats.js.kv import KeyValue
 
 from mistudio_runtime.broker import names
+from mistudio_runtime.broker.patience import patiently
 from mistudio_runtime.queues import PRIORITIES, QueueTable
 from mistudio_runtime.settings import Settings
 
@@ -29,26 +30,35 @@ DUPLICATE_WINDOW_SECONDS = 120.0
 LEASE_FACTOR = 1.5
 """A worker's record outlives its last heartbeat by this times ack_wait."""
 _DAY = 86_400.0
+_OTHERWISE_THERE = 10058
+"""The stream exists with another configuration."""
 
 
 async def provision(js: JetStreamContext, table: QueueTable, settings: Settings) -> None:
-    """Makes everything that the table needs, and brings what exists to the current configuration."""
+    """Makes everything that the table needs, and brings what exists to the current configuration.
+
+    Waits while a cluster elects or misses servers. Raises BrokerError if the broker is no cluster and is to be one.
+    """
+    await patiently("making the streams", lambda: _provision(js, table, settings))
+
+
+async def _provision(js: JetStreamContext, table: QueueTable, settings: Settings) -> None:
     for stream in streams(settings):
         await _ensure_stream(js, stream)
     for consumer in consumers(table, settings):
         await js.add_consumer(names.JOBS_STREAM, consumer)
-    await ledger_bucket(js, settings)
-    await workers_bucket(js, settings)
+    for bucket in (_ledger(settings), _workers(settings)):
+        await _ensure_bucket(js, bucket)
 
 
 async def ledger_bucket(js: JetStreamContext, settings: Settings) -> KeyValue:
     """Opens, or makes, the bucket with one record a job."""
-    return await _ensure_bucket(js, _ledger(settings))
+    return await patiently("opening the ledger", lambda: _ensure_bucket(js, _ledger(settings)))
 
 
 async def workers_bucket(js: JetStreamContext, settings: Settings) -> KeyValue:
     """Opens, or makes, the bucket with one record a live worker; a record disappears with its worker."""
-    return await _ensure_bucket(js, _workers(settings))
+    return await patiently("opening the workers' records", lambda: _ensure_bucket(js, _workers(settings)))
 
 
 def streams(settings: Settings) -> list[StreamConfig]:
@@ -131,7 +141,9 @@ def _consumer(queue: str, priority: int, settings: Settings) -> ConsumerConfig:
 async def _ensure_stream(js: JetStreamContext, config: StreamConfig) -> None:
     try:
         await js.add_stream(config)
-    except BadRequestError:
+    except BadRequestError as error:
+        if error.err_code != _OTHERWISE_THERE:
+            raise
         await js.update_stream(config)
 
 

@@ -1,4 +1,4 @@
-"""A broker's URL, which may name several servers and hold a password: what is wrong with it, and the addresses in it."""
+"""A broker's URL, which may name several servers and hold a password: what is wrong with it, and its addresses."""
 
 from __future__ import annotations
 
