@@ -29,6 +29,8 @@ class Queue:
     job_kinds: tuple[str, ...]
     memory_limit_bytes: int | None = None
     """Resident memory that a job may take."""
+    max_queued: int = 0
+    """Jobs that may wait in it; one more is refused. 0 is no limit of its own."""
 
 
 @dataclass(frozen=True)
@@ -90,6 +92,8 @@ def _parse(data: dict[str, Any]) -> QueueTable:
 def _queue(name: str, row: dict[str, Any]) -> Queue:
     if row["priority"] not in PRIORITIES or row["slots"] < 1:
         raise ValueError(f"queue {name}: priority is 1 to 10 and slots at least 1")
+    if not isinstance(row.get("max_queued", 0), int) or row.get("max_queued", 0) < 0:
+        raise ValueError(f"queue {name}: max_queued is a number of jobs, or 0 for no limit")
     limit = row.get("memory_limit_kb")
     return Queue(
         name=name,
@@ -98,6 +102,7 @@ def _queue(name: str, row: dict[str, Any]) -> Queue:
         service=row["service"],
         job_kinds=tuple(row["job_kinds"]),
         memory_limit_bytes=limit * 1000 if limit else None,
+        max_queued=row.get("max_queued", 0),
     )
 
 

@@ -10,7 +10,7 @@ from mistudio.specs import Spec, job_spec
 
 
 def list_(*, timeout: float | None = None) -> Call[Sequence[v1.Queue]]:
-    """Returns the queues of the table with their depth and who serves them."""
+    """Returns the queues of the table: how deep they are, how fast they go, who serves them, which are paused."""
     request = v1.ListQueuesRequest()
     answer = v1.ListQueuesResponse
     return unary("QueueService/ListQueues", request, answer, lambda a: a.queues, timeout=timeout, repeatable=True)
@@ -30,15 +30,19 @@ def explain(kind: str | Spec, *, priority: int = 0, timeout: float | None = None
     return unary("QueueService/ExplainRoute", request, answer, lambda a: a, timeout=timeout, repeatable=True)
 
 
-def pause(queue: str, *, timeout: float | None = None) -> Call[v1.Queue]:
-    """Stops handing out a queue's jobs; those that run go on."""
-    request = v1.PauseQueueRequest(queue=queue)
+def pause(queue: str, *, reason: str = "", timeout: float | None = None) -> Call[v1.Queue]:
+    """Stops handing out a queue's jobs; those that run go on, and new ones are taken in.
+
+    When this returns, no job of the queue begins any more. `reason` is for whoever sees it paused, in at most 500
+    characters. Raises NotFoundError if there is no such queue.
+    """
+    request = v1.PauseQueueRequest(queue=queue, reason=reason)
     answer = v1.PauseQueueResponse
     return unary("QueueService/PauseQueue", request, answer, lambda a: a.queue, timeout=timeout, repeatable=True)
 
 
 def resume(queue: str, *, timeout: float | None = None) -> Call[v1.Queue]:
-    """Hands out a queue's jobs again."""
+    """Hands out a queue's jobs again. Raises NotFoundError if there is no such queue."""
     request = v1.ResumeQueueRequest(queue=queue)
     answer = v1.ResumeQueueResponse
     return unary("QueueService/ResumeQueue", request, answer, lambda a: a.queue, timeout=timeout, repeatable=True)

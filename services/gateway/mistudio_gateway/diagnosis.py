@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -14,6 +15,7 @@ from mistudio_runtime.findings.text import counted, listed, span
 from mistudio_runtime.queues import Queue
 
 FindJob = Callable[[str], v1.Job | None]
+_NUMBER = re.compile(r"\d+")
 
 MOMENT = timedelta(seconds=3)
 """A job for which a slot is free, and that has waited less, is about to be pulled."""
@@ -34,6 +36,11 @@ class Surroundings:
     """Returns the time until it starts, as jobs have gone lately; None if that is unknown."""
     device: str
     """Why it waits for a device, in a sentence with what helps; empty if it does not."""
+
+
+def says_the_same(one: str, other: str) -> bool:
+    """Tells whether two sentences differ in their numbers at most, as those of a job that moves up in its queue do."""
+    return _NUMBER.sub("0", one) == _NUMBER.sub("0", other)
 
 
 def unserved(queue: Queue) -> str:

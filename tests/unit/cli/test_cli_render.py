@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -168,9 +169,32 @@ def test_jobs() -> None:
 def test_queues_without_workers_say_so() -> None:
     queue = v1.Queue(name="training", priority=5, slots=1, memory_limit_bytes=4_096_000_000, diagnosis="start one: x")
     text = shown(render_queues([queue, v1.Queue(name="datasets", workers=["w"], paused=True)]))
-    assert "4.1 GB" in text
     assert "training: start one: x" in text
     assert "datasets paused" in text
+
+
+def test_queues_show_what_there_is_room_for() -> None:
+    queue = v1.Queue(
+        name="training",
+        priority=5,
+        memory_limit_bytes=4_096_000_000,
+        service="trainer",
+        queued=42,
+        waiting=7,
+        running=3,
+        total_slots=4,
+        max_queued=1_000,
+        jobs_per_minute=1.5,
+        depths=[v1.PriorityDepth(priority=9, queued=2), v1.PriorityDepth(priority=5, queued=40)],
+    )
+    queue.oldest_wait.FromSeconds(192)
+    wide = shown(render_queues([queue]), width=200)
+    assert re.search(r"training +5 +42 +p9:2 p5:40 +3m12s +3 +4 +1\.5 +\? +7 +1k +4\.1 GB +trainer +none", wide)
+    narrow = shown(render_queues([queue]), width=80)
+    assert re.search(r"training +5 +42 +3m12s +3 +4 +1\.5 +\?", narrow)
+    assert max(map(len, narrow.splitlines())) <= 80
+    queue.time_to_drain.FromSeconds(90)
+    assert "1m30s" in shown(render_queues([queue]), width=80)
 
 
 def test_routes() -> None:

@@ -12,6 +12,7 @@ from rich.console import Console
 
 from mistudio import v1
 from mistudio.cli.top.frame import Frame
+from mistudio.cli.top.list_page import missing
 from mistudio.cli.top.scene import Scene
 from mistudio.cli.top.snapshot import Snapshot
 from mistudio.cli.top.tally import Tally
@@ -69,6 +70,14 @@ def drawn(scene: Scene, width: int = 80, height: int = 24) -> list[str]:
     console.print(Frame(scene), end="")
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue().splitlines()
+
+
+def test_paused_queues_are_told_of_beside_those_that_nobody_serves() -> None:
+    paused = queue("training", workers=["trainer@host-1"], paused=True, diagnosis="The queue training is paused.")
+    unserved = [queue(name, diagnosis=SENTENCE) for name in ("extraction", "datasets")]
+    sentences = missing(Snapshot(queues=[*unserved, paused])).plain.splitlines()
+    assert sentences == ["The queue training is paused.", f"Nobody serves extraction, datasets. {SENTENCE}"]
+    assert not missing(Snapshot(queues=[queue("training", workers=["trainer@host-1"])]))
 
 
 @pytest.mark.parametrize("size", [(80, 24), (140, 40), (60, 12), (40, 8), (20, 4), (250, 70)])

@@ -11,11 +11,12 @@ from mistudio_gateway.checks.clocks import check_clocks
 from mistudio_gateway.checks.devices import check_devices
 from mistudio_gateway.checks.disks import check_disks
 from mistudio_gateway.checks.jobs import check_jobs
-from mistudio_gateway.checks.queues import check_messages, check_queues, waiting_by_queue
+from mistudio_gateway.checks.queues import Waiting, check_messages, check_queues, waiting_by_queue
 from mistudio_gateway.checks.streams import check_streams
 from mistudio_gateway.checks.versions import check_versions
 from mistudio_gateway.checks.workers import check_workers
 from mistudio_gateway.clock_offset import ClockOffset
+from mistudio_gateway.queues.pauses import Pause, Pauses
 from mistudio_runtime.broker.facts import BrokerFacts, StreamFacts
 from mistudio_runtime.queues import load_queues
 from support.findings import bad, only
@@ -45,8 +46,17 @@ def job(state: v1.JobState.ValueType, *, queue: str = "training", age: float = 0
     return made
 
 
+def waits(
+    jobs: list[v1.Job], workers: list[v1.WorkerStatus], pauses: Pauses | None = None, without_device: str = ""
+) -> list[Waiting]:
+    def device(record: v1.Job) -> str:
+        return "cuda:0 is held by job-0." if record.id == without_device else ""
+
+    return waiting_by_queue(TABLE, jobs, workers, NOW, pauses=pauses or {}, waits_for_device=device)
+
+
 def queues(jobs: list[v1.Job], workers: list[v1.WorkerStatus], stuck: frozenset[str] = frozenset()) -> list[v1.Finding]:
-    found = check_queues(waiting_by_queue(TABLE, jobs, workers, NOW), stuck, NOW)
+    found = check_queues(waits(jobs, workers), stuck, NOW)
     bad(found)
     return found
 
@@ -87,11 +97,25 @@ def test_a_draining_worker_serves_nothing() -> None:
 
 def test_jobs_that_wait_although_a_slot_is_free() -> None:
     jobs = [job(v1.JOB_STATE_QUEUED, age=91), job(v1.JOB_STATE_QUEUED, age=5, id="job-2")]
-    (waiting,) = [one for one in waiting_by_queue(TABLE, jobs, everybody(), NOW) if one.jobs]
+    (waiting,) = [one for one in waits(jobs, everybody()) if one.jobs]
     assert waiting.stuck(NOW) == {"job-1"}
     sentence = "1 job of the queue training waits although trainer@h has a free slot."
     assert only(queues(jobs, everybody(), frozenset({"job-1"}))) == (WARNING, sentence, "mistudio jobs get job-1")
     assert only(queues(jobs, everybody()))[0] == OK  # at the second look it did not wait any more
+
+
+def test_a_paused_queue() -> None:
+    jobs = [job(v1.JOB_STATE_QUEUED, age=500)]
+    found = waits(jobs, everybody(), {"training": Pause("the disk is full", NOW)})
+    assert not any(waiting.stuck(NOW) for waiting in found)
+    sentence = "The queue training is paused since 2026-01-01 12:00 UTC (the disk is full), and 1 job waits."
+    assert only(check_queues(found, frozenset(), NOW)) == (WARNING, sentence, "mistudio queues resume training")
+
+
+def test_a_job_that_waits_for_a_device_is_not_stuck() -> None:
+    jobs = [job(v1.JOB_STATE_QUEUED, age=500), job(v1.JOB_STATE_QUEUED, age=500, id="job-2")]
+    found = waits(jobs, everybody(), without_device="job-1")
+    assert [waiting.stuck(NOW) for waiting in found if waiting.jobs] == [{"job-2"}]
 
 
 def test_a_job_that_backs_off_does_not_wait() -> None:
@@ -102,7 +126,7 @@ def test_a_job_that_backs_off_does_not_wait() -> None:
 
 def test_jobs_without_messages() -> None:
     jobs = [job(v1.JOB_STATE_QUEUED, age=100, id=f"job-{n}") for n in range(3)]
-    waiting = waiting_by_queue(TABLE, jobs, everybody(), NOW)
+    waiting = waits(jobs, everybody())
     assert not check_messages(waiting, {"training-p5": 2, "training-p9": 1}, NOW)
     assert not check_messages(waiting, {}, NOW)  # the broker was not asked
     severity, sentence, _ = only(check_messages(waiting, {"training-p5": 1, "training-p9": 0}, NOW))

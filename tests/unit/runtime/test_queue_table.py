@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
-from mistudio_runtime.queues import Queue, load_queues
+from mistudio_runtime.queues import Queue, QueueTableError, load_queues
 
 TABLE = load_queues()
 GUIDE = {
@@ -35,3 +37,14 @@ def test_the_profiles_start_every_service_that_they_are_for() -> None:
         "training": {"trainer", "extractor"},
     }
     assert len(TABLE.profiles["minimal"]) == 1, "one process"
+
+
+def test_a_queue_may_have_a_limit(tmp_path: Path) -> None:
+    row = 'priority = 5\nslots = 1\nservice = "trainer"\njob_kinds = ["train_sae"]\n'
+    file = tmp_path / "queues.toml"
+    file.write_text(f"[queues.training]\n{row}max_queued = 3\n[profiles]\n")
+    assert load_queues(file).queue("training").max_queued == 3
+    assert {queue.max_queued for queue in TABLE.queues} == {0}
+    file.write_text(f"[queues.training]\n{row}max_queued = -1\n[profiles]\n")
+    with pytest.raises(QueueTableError, match="queue training: max_queued is a number of jobs"):
+        load_queues(file)

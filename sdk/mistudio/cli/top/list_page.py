@@ -32,12 +32,14 @@ def list_page(scene: Scene, draw: Drawer, room: int) -> Lines:
 
 
 def missing(snapshot: Snapshot) -> Text:
-    """Returns which queues nobody serves, with the command that helps; nothing if all are served."""
-    unserved = [queue for queue in snapshot.queues if queue.diagnosis]
-    if not unserved:
-        return Text()
-    names = f"Nobody serves {', '.join(queue.name for queue in unserved)}. " if len(unserved) > 1 else ""
-    return Text(f"{names}{unserved[0].diagnosis}", style="yellow")
+    """Returns which queues are paused, full or served by nobody, and the commands that help; nothing if none is."""
+    wrong = [queue for queue in snapshot.queues if queue.diagnosis]
+    unserved = [queue for queue in wrong if not (queue.workers or queue.paused)]
+    sentences = [queue.diagnosis for queue in wrong if queue not in unserved]
+    if unserved:
+        names = f"Nobody serves {', '.join(queue.name for queue in unserved)}. " if len(unserved) > 1 else ""
+        sentences.append(f"{names}{unserved[0].diagnosis}")
+    return Text("\n".join(sentences), style="yellow")
 
 
 def _workers(snapshot: Snapshot, draw: Drawer, few: int) -> Lines:

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from mistudio import v1
 from mistudio.cli.render.columns import Column, one_line_rows
+from mistudio.cli.render.queues import drain, oldest, queue_name, rate
 from mistudio.cli.render.style import state_text
 from mistudio.cli.render.units import ago, number, seconds_between, size, span
 from mistudio.cli.render.workers import load
@@ -29,11 +30,14 @@ def queue_table(queues: Sequence[v1.Queue], workers: Sequence[v1.WorkerStatus], 
         return f"{sum(taken for taken, _ in mine)}/{sum(slots for _, slots in mine)}"
 
     columns: list[Column[v1.Queue]] = [
-        Column("QUEUE", 21, lambda queue: Text.assemble(queue.name, (" paused", "yellow") if queue.paused else "")),
+        Column("QUEUE", 21, queue_name),
         Column("PRIO", 4, lambda queue: str(queue.priority), 2, right=True),
         Column("QUEUED", 6, lambda queue: number(queue.queued), right=True),
         Column("RUNNING", 7, lambda queue: number(queue.running), right=True),
         Column("SLOTS", 7, slots, right=True),
+        Column("OLDEST", 6, oldest, 1, right=True),
+        Column("/MIN", 5, rate, 4, right=True),
+        Column("DRAIN", 6, drain, 5, right=True),
         Column("MEMORY", 7, lambda queue: size(queue.memory_limit_bytes) if queue.memory_limit_bytes else "", 3),
         Column("WORKERS", 14, _workers, stretches=True),
     ]

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from mistudio import v1
+from mistudio_gateway.queues.pauses import Pause, Pauses
 from mistudio_gateway.worker_registry import free_slots, serves
 from mistudio_runtime.findings import Finding, fine, problem, warning
 from mistudio_runtime.findings.text import counted, listed, span
@@ -27,6 +28,10 @@ class Waiting:
     """QUEUED and not backing off, oldest first."""
     workers: tuple[v1.WorkerStatus, ...]
     """That serve the queue and take new jobs."""
+    pause: Pause | None = None
+    """Why none of its jobs may begin."""
+    without_device: frozenset[str] = frozenset()
+    """Of the jobs, those that wait for a device that others hold: a free slot does not help them."""
 
     def oldest_seconds(self, now: datetime) -> float:
         """Returns how long the oldest has waited; 0 if none waits."""
@@ -34,21 +39,32 @@ class Waiting:
 
     def stuck(self, now: datetime) -> frozenset[str]:
         """Returns the jobs that have waited for long although there is a free slot."""
-        if not any(free_slots(worker, self.queue.name) for worker in self.workers):
+        if self.pause or not any(free_slots(worker, self.queue.name) for worker in self.workers):
             return frozenset()
-        return frozenset(job.id for job in self.jobs if _waited(job, now) > SETTLED_SECONDS)
+        return frozenset(job.id for job in self.jobs if _waited(job, now) > SETTLED_SECONDS) - self.without_device
 
 
 def waiting_by_queue(
-    table: QueueTable, jobs: Iterable[v1.Job], workers: Sequence[v1.WorkerStatus], now: datetime
+    table: QueueTable,
+    jobs: Iterable[v1.Job],
+    workers: Sequence[v1.WorkerStatus],
+    now: datetime,
+    *,
+    pauses: Pauses,
+    waits_for_device: Callable[[v1.Job], str],
 ) -> list[Waiting]:
     """Sorts jobs and workers by queue, in the order of the table."""
     ready = sorted((job for job in jobs if _ready(job, now)), key=lambda job: job.update_time.ToNanoseconds())
+    by_queue: dict[str, list[v1.Job]] = {}
+    for job in ready:
+        by_queue.setdefault(job.queue, []).append(job)
     return [
         Waiting(
             row,
-            tuple(job for job in ready if job.queue == row.name),
+            tuple(by_queue.get(row.name, ())),
             tuple(status for status in workers if not status.draining and serves(status, row.name)),
+            pauses.get(row.name),
+            frozenset(job.id for job in by_queue.get(row.name, ()) if waits_for_device(job)),
         )
         for row in table.queues
     ]
@@ -58,6 +74,7 @@ def check_queues(found: Sequence[Waiting], stuck: frozenset[str], now: datetime)
     """Judges the queues; `stuck` are the jobs that were stuck at a second look, too."""
     unserved = [waiting for waiting in found if not waiting.workers]
     findings = _unserved(unserved, everything=len(unserved) == len(found))
+    findings += [_paused(waiting, waiting.pause) for waiting in found if waiting.pause]
     findings += [_stuck(waiting, ids) for waiting in found if (ids := waiting.stuck(now) & stuck)]
     return findings or [fine(CHECK, _sentence(found, now))]
 
@@ -95,6 +112,12 @@ def _nobody(queues: str, jobs: int, command: str) -> Finding:
         return warning(CHECK, f"No worker serves {queues}.", command)
     waits = f"{counted(jobs, 'job')} {'waits' if jobs == 1 else 'wait'}"
     return problem(CHECK, f"No worker serves {queues}, and {waits} for one.", command)
+
+
+def _paused(waiting: Waiting, pause: Pause) -> Finding:
+    name, jobs = waiting.queue.name, len(waiting.jobs)
+    waits = f", and {counted(jobs, 'job')} {'waits' if jobs == 1 else 'wait'}" if jobs else ""
+    return warning(CHECK, f"The queue {name} is paused {pause.sentence}{waits}.", f"mistudio queues resume {name}")
 
 
 def _stuck(waiting: Waiting, ids: frozenset[str]) -> Finding:

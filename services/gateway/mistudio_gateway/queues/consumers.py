@@ -35,7 +35,7 @@ class QueueConsumers:
         Workers of resumed queues are told to look. Raises UnavailableError.
         """
         wanted = set(paused)
-        there = await self._paused()
+        there = await self.found()
         wrong = {
             name: queue for name, queue in self._queue_of.items() if name in there and there[name] != (queue in wanted)
         }
@@ -43,8 +43,8 @@ class QueueConsumers:
         for queue in sorted(set(wrong.values()) - wanted):
             await self._client.publish(names.wake_subject(queue))
 
-    async def _paused(self) -> dict[str, bool]:
-        """Returns consumer to whether it is paused."""
+    async def found(self) -> dict[str, bool]:
+        """Returns consumer to whether it is paused. Raises UnavailableError."""
         found: dict[str, bool] = {}
         while True:
             page = await self._ask(f"CONSUMER.LIST.{names.JOBS_STREAM}", {"offset": len(found)})

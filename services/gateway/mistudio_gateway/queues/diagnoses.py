@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from mistudio import v1
-from mistudio_gateway.diagnosis import Surroundings, queued, unstarted
+from mistudio_gateway.diagnosis import Surroundings, paused, queued, unserved, unstarted
 from mistudio_gateway.expected_start import Outlook
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.queues.pauses import PauseRecord
@@ -38,8 +38,10 @@ class Diagnoses:
         self._ledger = ledger
         self._registry = registry
         self._standings = standings
-        self._pauses = pauses
-        self._waits_for_device = waits_for_device
+        self.pauses = pauses
+        """The paused queues."""
+        self.waits_for_device = waits_for_device
+        """Why a queued job waits for a device."""
         self._outlooks: dict[str, tuple[float, Outlook]] = {}
 
     def of(self, job: v1.Job) -> str:
@@ -52,13 +54,19 @@ class Diagnoses:
         ahead = standing.ahead(job.id, job.priority)
         around = Surroundings(
             queue=self._table.queue(job.queue),
-            pause=self._pauses.find(job.queue),
+            pause=self.pauses.find(job.queue),
             workers=self._registry.serving(job.queue),
             ahead=ahead,
             start=lambda: self.start(job.queue, ahead),
-            device=self._waits_for_device(job),
+            device=self.waits_for_device(job),
         )
         return queued(job, around, utc_now())
+
+    def of_queue(self, queue: str) -> str:
+        """Returns why a queue hands out no jobs; empty if it does."""
+        if pause := self.pauses.find(queue):
+            return paused(queue, pause)
+        return "" if self._registry.serving(queue) else unserved(self._table.queue(queue))
 
     def start(self, queue: str, ahead: int) -> timedelta | None:
         """Returns the time until a job of a queue starts that has so many before it; None if that is unknown."""

@@ -26,8 +26,8 @@ class ClaimGate:
         self._pauses = pauses
 
     async def settle(self, job: v1.Job | None) -> None:
-        """Reads the pauses anew if the job's queue seems paused: it may just have been resumed."""
-        if job is not None and self.is_closed(job.queue):
+        """Reads the pauses anew if they are old, or if the job's queue seems paused: it may just have been resumed."""
+        if not self._pauses.are_fresh or (job is not None and self.is_closed(job.queue)):
             await self._pauses.refresh()
 
     def is_closed(self, queue: str) -> bool:

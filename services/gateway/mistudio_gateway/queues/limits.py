@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
+from mistudio import v1
 from mistudio_gateway.ledger import utc_now
 from mistudio_gateway.queues.standing import Standings
 from mistudio_runtime.errors import ExhaustedError
@@ -26,7 +27,7 @@ class QueueLimits:
         """Takes the limits and what is there."""
         self._table = table
         self._standings = standings
-        self._coming: Counter[str] = Counter()
+        self._coming: dict[str, set[str]] = {}
 
     def check(self, queue: str, count: int = 1) -> None:
         """Raises ExhaustedError if `count` more jobs do not fit, with when they may."""
@@ -34,19 +35,29 @@ class QueueLimits:
         if not row.max_queued:
             return
         standing = self._standings.of(queue)
-        there = standing.stock + self._coming[queue]
+        there = standing.stock + self._not_yet_there(queue)
         if there + count > row.max_queued:
             raise self._full(row, there, count)
 
     @contextmanager
-    def room(self, queue: str, count: int = 1) -> Iterator[None]:
-        """Checks, and keeps the places while the block records the jobs. Raises ExhaustedError."""
-        self.check(queue, count)
-        self._coming[queue] += count
+    def room(self, jobs: Iterable[v1.Job]) -> Iterator[None]:
+        """Keeps places for new jobs while the block records them; one that is recorded already needs none.
+
+        Raises ExhaustedError.
+        """
+        new = [job for job in jobs if not self._standings.knows(job.id)]
+        for queue, count in Counter(job.queue for job in new).items():
+            self.check(queue, count)
+        for job in new:
+            self._coming.setdefault(job.queue, set()).add(job.id)
         try:
             yield
         finally:
-            self._coming[queue] -= count
+            for job in new:
+                self._coming[job.queue].discard(job.id)
+
+    def _not_yet_there(self, queue: str) -> int:
+        return sum(not self._standings.knows(job_id) for job_id in self._coming.get(queue, ()))
 
     def _full(self, row: Queue, there: int, count: int) -> ExhaustedError:
         asked = "one more" if count == 1 else f"{count} more"

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 
 import structlog
 from nats.aio.client import Client
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import KeyWrongLastSequenceError, NotFoundError
 from nats.js.kv import KeyValue
 
 from mistudio_gateway.broker_errors import broker_answers
@@ -56,7 +56,10 @@ class PauseRecord:
         self.changed = asyncio.Event()
         """Set when the record has changed, whoever did it."""
         self._client = client
+        self._js = client.jetstream()
         self._bucket = bucket
+        self._stream = names.bucket_stream(names.QUEUES_BUCKET)
+        self._subject = f"$KV.{names.QUEUES_BUCKET}.{names.PAUSES_KEY}"
         self._pauses: Pauses = {}
         self._read_at = float("-inf")
         self._reading = asyncio.Lock()
@@ -86,10 +89,15 @@ class PauseRecord:
         """All pauses, as read last."""
         return self._pauses
 
+    @property
+    def are_fresh(self) -> bool:
+        """Whether the record was read less than TRUST_SECONDS ago."""
+        return time.monotonic() - self._read_at < TRUST_SECONDS
+
     async def is_open(self, queue: str) -> bool:
         """Tells for certain whether a queue was not paused TRUST_SECONDS ago. Raises UnavailableError."""
         async with self._reading:
-            if time.monotonic() - self._read_at > TRUST_SECONDS:
+            if not self.are_fresh:
                 await self._read()
         return queue not in self._pauses
 
@@ -120,13 +128,10 @@ class PauseRecord:
 
     async def _read(self) -> None:
         began = time.monotonic()
-        with broker_answers():
-            try:
-                entry = await self._bucket.get(names.PAUSES_KEY)
-            except KeyNotFoundError:
-                pass  # no queue was ever paused
-            else:
-                self._take(_decoded(entry.value or b"", self._pauses), entry.revision or 0)
+        with broker_answers(), contextlib.suppress(NotFoundError):  # unless a queue was paused once, there is none
+            # From the stream's leader: any server of a cluster would answer a bucket's own, direct get.
+            message = await self._js.get_last_msg(self._stream, self._subject)
+            self._take(_decoded(message.data or b"{}", self._pauses), message.seq or 0)
         self._read_at = began
 
     def _take(self, pauses: Pauses, revision: int) -> None:

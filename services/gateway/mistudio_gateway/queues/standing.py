@@ -106,6 +106,10 @@ class Standings:
         """Returns the standing of a queue; empty for one that never had a job."""
         return self._queues.setdefault(queue, Standing())
 
+    def knows(self, job_id: str) -> bool:
+        """Tells whether a job is unfinished."""
+        return job_id in self._where
+
     def hear(self, job_id: str, job: v1.Job | None) -> None:
         """Takes note of a record; None is one that has gone."""
         if job is None or is_terminal(job):
