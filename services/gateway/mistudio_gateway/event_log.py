@@ -4,89 +4,108 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 from datetime import datetime
 
 import nats.errors
 from nats.aio.client import Client
 from nats.aio.msg import Msg
-from nats.js import JetStreamContext
 
 from mistudio import v1
+from mistudio_gateway.batching import BatchedStream
 from mistudio_gateway.broker_errors import broker_answers
+from mistudio_gateway.paced_progress import PacedProgress
+from mistudio_gateway.stored_event import StoredEvent
 from mistudio_runtime.broker import names
+from mistudio_runtime.errors import UnavailableError
 
-_BATCH = 256
+PROGRESS_KEPT = "3600s"
+"""Progress is for those who watch: a job of weeks shall not be replayed step by step."""
+_BATCH = 128
+_BATCH_BYTES = 64 * 1024
+"""What a watcher may hold that does not read."""
 _READ_SECONDS = 5.0
 _LAST_SEQUENCE = 2**64 - 1
-_EVENT_SEQUENCE = "Nats-Sequence"
-_NO_MESSAGE = "404"
+_NOT_FOUND = 404
+_NO_MESSAGE = str(_NOT_FOUND)
 _END_OF_BATCH = "204"
 
 
 class EventLog:
-    """Events of all jobs in one stream, a subject a job. A sequence is a position in that stream."""
+    """Events of all jobs in one stream, a subject a job and kind. A sequence is a position in that stream."""
 
-    def __init__(self, client: Client, js: JetStreamContext) -> None:
+    def __init__(self, client: Client) -> None:
         """Takes the connection."""
         self._client = client
-        self._js = js
-        self._waiting: dict[str, set[asyncio.Event]] = {}
+        self._stream = BatchedStream(client)
+        self._progress = PacedProgress(self._append_progress)
 
-    async def start(self) -> None:
-        """Begins to listen for news of other gateways."""
-        await self._client.subscribe(names.ALL_NUDGES, cb=self._on_nudge)
+    def stop(self) -> None:
+        """Ends what is under way of its own accord."""
+        self._progress.stop()
 
     async def append(self, event: v1.JobEvent, *, deduplication_id: str) -> None:
-        """Stores an event and tells who waits for it; a repeated id within two minutes stores nothing twice.
+        """Stores an event; a repeated id within two minutes stores nothing twice.
 
-        Raises UnavailableError if the broker does not answer.
+        Of progress, the newest of each interval is stored. Raises UnavailableError if the broker does not answer.
         """
-        with broker_answers():
-            await self._js.publish(
-                names.event_subject(event.job_id),
-                event.SerializeToString(),
-                headers={names.MESSAGE_ID: deduplication_id},
-            )
-            await self._client.publish(names.nudge_subject(event.job_id))
+        if event.WhichOneof("event") == "progress":
+            await self._progress.add(event)
+        else:
+            await self._append(event, {names.MESSAGE_ID: deduplication_id})
 
     async def append_state(self, job: v1.Job, revision: int, now: datetime) -> None:
-        """Stores that a job changed its state."""
+        """Stores that a job changed its state, after the progress that it made before. Raises UnavailableError."""
         event = v1.JobEvent(job_id=job.id, job=job, attempt=job.attempts[-1].number if job.attempts else 0)
         event.time.FromDatetime(now)
-        await self.append(event, deduplication_id=f"{job.id}.state.{revision}")
+        stored = self._append(event, {names.MESSAGE_ID: f"{job.id}.state.{revision}"})
+        if self._progress.keeps(job.id):
+            await asyncio.gather(self._progress.flush(job.id), stored)
+        else:
+            await stored
 
-    async def read(self, job_id: str, after_sequence: int) -> AsyncIterator[v1.JobEvent]:
+    async def read(self, job_id: str, after_sequence: int) -> AsyncIterator[StoredEvent]:
         """Yields the stored events of a job after a position, oldest first, until there are no more."""
-        position = after_sequence
-        while True:
-            events = await self._read_batch(job_id, position)
+        position, more = after_sequence, True
+        while more:
+            events, more = await self._read_batch(job_id, position)
             for event in events:
                 yield event
                 position = event.sequence
-            if len(events) < _BATCH:
-                return
 
-    @contextmanager
-    def listen(self, job_id: str) -> Iterator[asyncio.Event]:
-        """Gives an event that is set at each new event of a job; listen first, then read, and nothing is missed."""
-        news = asyncio.Event()
-        self._waiting.setdefault(job_id, set()).add(news)
-        try:
-            yield news
-        finally:
-            self._waiting[job_id].discard(news)
-            if not self._waiting[job_id]:
-                del self._waiting[job_id]
+    async def last_sequence(self, job_id: str) -> int:
+        """Returns the position of a job's last event, 0 if it has none: asks the stream's leader, who knows all.
 
-    async def _on_nudge(self, message: Msg) -> None:
-        for news in self._waiting.get(names.job_of_subject(message.subject), ()):
-            news.set()
+        Raises UnavailableError.
+        """
+        request = json.dumps({"last_by_subj": names.events_filter(job_id)}).encode()
+        with broker_answers():
+            answer = await self._client.request(
+                f"$JS.API.STREAM.MSG.GET.{names.EVENTS_STREAM}", request, timeout=_READ_SECONDS
+            )
+        found = json.loads(answer.data)
+        if "message" in found:
+            return int(found["message"]["seq"])
+        if found["error"]["code"] != _NOT_FOUND:
+            raise UnavailableError("the message broker cannot tell events now; try again in a moment")
+        return 0
 
-    async def _read_batch(self, job_id: str, after_sequence: int) -> list[v1.JobEvent]:
-        first = min(after_sequence + 1, _LAST_SEQUENCE)
-        request = {"seq": first, "next_by_subj": names.event_subject(job_id), "batch": _BATCH}
+    async def _append(self, event: v1.JobEvent, headers: dict[str, str]) -> None:
+        subject = names.event_subject(event.job_id, event.WhichOneof("event") or "job")
+        with broker_answers():
+            await self._stream.append(subject, event.SerializeToString(), headers)
+
+    async def _append_progress(self, event: v1.JobEvent) -> None:
+        await self._append(event, {names.MESSAGE_TTL: PROGRESS_KEPT})
+
+    async def _read_batch(self, job_id: str, after_sequence: int) -> tuple[list[StoredEvent], bool]:
+        """Returns events, and whether there are more."""
+        request = {
+            "seq": min(after_sequence + 1, _LAST_SEQUENCE),
+            "next_by_subj": names.events_filter(job_id),
+            "batch": _BATCH,
+            "max_bytes": _BATCH_BYTES,
+        }
         inbox = self._client.new_inbox()
         with broker_answers():
             answers = await self._client.subscribe(inbox)
@@ -94,22 +113,22 @@ class EventLog:
                 await self._client.publish(
                     f"$JS.API.DIRECT.GET.{names.EVENTS_STREAM}", json.dumps(request).encode(), reply=inbox
                 )
-                events: list[v1.JobEvent] = []
-                while (message := await answers.next_msg(timeout=_READ_SECONDS)) and not _ends(message):
-                    events.append(_event(message))
-                return events
+                events: list[StoredEvent] = []
+                while True:
+                    message = await answers.next_msg(timeout=_READ_SECONDS)
+                    headers = message.headers or {}
+                    if _ends(headers.get("Status")):
+                        return events, headers.get("Nats-Num-Pending", "0") != "0"
+                    events.append(_stored(message, headers))
             finally:
                 await answers.unsubscribe()
 
 
-def _ends(message: Msg) -> bool:
-    status = (message.headers or {}).get("Status")
+def _ends(status: str | None) -> bool:
     if status == "503":
         raise nats.errors.NoRespondersError
     return status in (_NO_MESSAGE, _END_OF_BATCH)
 
 
-def _event(message: Msg) -> v1.JobEvent:
-    event = v1.JobEvent.FromString(message.data)
-    event.sequence = int((message.headers or {})[_EVENT_SEQUENCE])
-    return event
+def _stored(message: Msg, headers: dict[str, str]) -> StoredEvent:
+    return StoredEvent.of_message(headers["Nats-Subject"], message.data, int(headers["Nats-Sequence"]))

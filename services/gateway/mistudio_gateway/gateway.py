@@ -16,6 +16,7 @@ from mistudio_gateway.commands import Commands
 from mistudio_gateway.control import JobControl
 from mistudio_gateway.deletion import JobDeletion
 from mistudio_gateway.dispatcher import Dispatcher
+from mistudio_gateway.event_feeds import EventFeeds
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.forwarding import FORWARDED, Backends, ForwardingHandler, forwarded_service
 from mistudio_gateway.job_servicer import JobServicer
@@ -35,6 +36,7 @@ from mistudio_gateway.session_servicer import WorkerSessionServicer
 from mistudio_gateway.sessions import Sessions
 from mistudio_gateway.stalls import Stalls
 from mistudio_gateway.submission import Submission
+from mistudio_gateway.watch import Watches
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_gateway.worker_servicer import WorkerServicer
 from mistudio_runtime.artifacts import ArtifactStore
@@ -67,6 +69,7 @@ class _Plane:
     attempts: Attempts
     stalls: Stalls
     deletion: JobDeletion
+    watches: Watches
 
 
 @asynccontextmanager
@@ -78,7 +81,7 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
         client = await connect(nats_url, "gateway")
         stack.push_async_callback(client.close)
         await provision(client.jetstream(), table, settings)
-        plane = await _start_plane(client, settings, stack)
+        plane = await _start_plane(client, settings, table, stack)
         store = ArtifactStore.open(settings.artifacts_url)
         submission = Submission(plane.ledger, plane.dispatcher, store, settings, table)
         schedules = await start_schedules(
@@ -105,10 +108,10 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
         yield server
 
 
-async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack) -> _Plane:
+async def _start_plane(client: Client, settings: Settings, table: QueueTable, stack: AsyncExitStack) -> _Plane:
     js = client.jetstream()
     lease = settings.ack_wait_seconds * LEASE_FACTOR
-    events = EventLog(client, js)
+    events = EventLog(client)
     ledger = Ledger(client, await ledger_bucket(js, settings), events)
     registry = WorkerRegistry(client, await workers_bucket(js, settings), lease)
     dispatcher = Dispatcher(client, js)
@@ -118,7 +121,7 @@ async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack
     sessions = Sessions()
     commands = Commands(client, sessions)
     attempts = Attempts(ledger, events, registry, reconciler.kick, lease, ages=ages)
-    await events.start()
+    stack.callback(events.stop)
     await commands.start()
     for part in (ledger, registry):
         await part.start()
@@ -127,6 +130,8 @@ async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack
     stack.push_async_callback(stalls.stop)
     reconciler.start()
     stack.push_async_callback(reconciler.stop)
+    feeds = EventFeeds(client, events, ledger, lambda job: Jobs(ledger, registry, table).diagnosed(job).diagnosis)
+    stack.push_async_callback(feeds.stop)
     return _Plane(
         ledger,
         events,
@@ -138,6 +143,7 @@ async def _start_plane(client: Client, settings: Settings, stack: AsyncExitStack
         attempts,
         stalls,
         JobDeletion(ledger, dispatcher, js),
+        Watches(ledger, events, feeds),
     )
 
 
@@ -157,8 +163,7 @@ def _add_services(
     retrying = Retrying(plane.ledger, plane.dispatcher, submission)
     changes = ChangeServicer(submission, jobs, store)
     session = WorkerSessionServicer(settings, plane.sessions, plane.attempts, plane.registry, plane.stalls)
-    servicer = JobServicer(submission, jobs, control, retrying, plane.deletion, plane.events)
-    v1.add_JobServiceServicer_to_server(servicer, server.grpc)
+    JobServicer(submission, jobs, control, retrying, plane.deletion, plane.watches).add_to(server.grpc)
     queues = QueueServicer(
         QueuesView(table, plane.ledger, plane.registry),
         Routes(table, plane.ledger, plane.registry, submission.scope),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from typing import Any
+from contextlib import aclosing
+from typing import Any, cast
 
+import grpc
 import grpc.aio
 
 from mistudio import v1
 from mistudio_gateway.control import JobControl
 from mistudio_gateway.deletion import JobDeletion
-from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.jobs import Jobs
 from mistudio_gateway.retrying import Retrying
 from mistudio_gateway.submission import Submission
-from mistudio_gateway.watch import watch
+from mistudio_gateway.watch import Watches
 
+_SERVICE = "mistudio.v1.JobService"
 Context = grpc.aio.ServicerContext[Any, Any]
 
 
@@ -29,7 +30,7 @@ class JobServicer(v1.JobServiceServicer):
         control: JobControl,
         retrying: Retrying,
         deletion: JobDeletion,
-        events: EventLog,
+        watches: Watches,
     ) -> None:
         """Takes what the rpcs call."""
         self._submission = submission
@@ -37,7 +38,19 @@ class JobServicer(v1.JobServiceServicer):
         self._control = control
         self._retrying = retrying
         self._deletion = deletion
-        self._events = events
+        self._watches = watches
+
+    def add_to(self, server: grpc.aio.Server) -> None:
+        """Serves the service."""
+        watch: grpc.RpcMethodHandler[v1.WatchJobRequest, bytes] = grpc.unary_stream_rpc_method_handler(
+            cast("Any", self.WatchJob),  # the stubs know no method that writes to the context itself
+            request_deserializer=v1.WatchJobRequest.FromString,
+            response_serializer=None,
+        )
+        # Of generic handlers the first one serves a method, of registered ones the last.
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(_SERVICE, {"WatchJob": watch}),))
+        v1.add_JobServiceServicer_to_server(self, server)
+        server.add_registered_method_handlers(_SERVICE, {"WatchJob": watch})
 
     async def SubmitJob(self, request: v1.SubmitJobRequest, context: Context) -> v1.SubmitJobResponse:
         """Validates, records and enqueues a job."""
@@ -57,10 +70,13 @@ class JobServicer(v1.JobServiceServicer):
         """Lists jobs."""
         return self._jobs.list(request)
 
-    async def WatchJob(self, request: v1.WatchJobRequest, context: Context) -> AsyncIterator[v1.WatchJobResponse]:
-        """Replays and follows a job."""
-        async for event in watch(self._jobs, self._events, request):
-            yield v1.WatchJobResponse(event=event)
+    async def WatchJob(  # type: ignore[override]  # it writes to the context itself
+        self, request: v1.WatchJobRequest, context: Context
+    ) -> None:
+        """Replays and follows a job. The answers are serialized already, once for all who watch."""
+        async with aclosing(self._watches.watch(request)) as answers:
+            async for answer in answers:
+                await context.write(answer)
 
     async def CancelJob(self, request: v1.CancelJobRequest, context: Context) -> v1.CancelJobResponse:
         """Cancels a job."""

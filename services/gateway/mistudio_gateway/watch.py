@@ -3,29 +3,42 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 
 from mistudio import v1
+from mistudio_gateway.event_feed import EventFeed
+from mistudio_gateway.event_feeds import EventFeeds
 from mistudio_gateway.event_log import EventLog
-from mistudio_gateway.jobs import Jobs
+from mistudio_gateway.ledger import Ledger
 from mistudio_gateway.state_machine import is_terminal
-from mistudio_runtime.errors import InvalidRequestError, Violation
+from mistudio_gateway.stored_event import StoredEvent, end_of, response_of
+from mistudio_runtime.errors import InvalidRequestError, NotFoundError, Violation
 
-_POLL_SECONDS = 1.0
+_REPLICA_SECONDS = 0.1
+"""A replica of the stream that answers before it has everything gets so long to catch up."""
 _EVENTS = tuple(field.name for field in v1.JobEvent.DESCRIPTOR.oneofs_by_name["event"].fields)
 
 
-async def watch(jobs: Jobs, events: EventLog, request: v1.WatchJobRequest) -> AsyncIterator[v1.JobEvent]:
-    """Yields the events that are asked for until the job's terminal state has been told, or all that there are by now.
+class Watches:
+    """Makes watches of jobs."""
 
-    The reader sets the pace: nothing is kept for it but a position. Raises InvalidRequestError, NotFoundError,
-    UnavailableError.
-    """
-    wanted = _wanted(request.events)
-    async for event in _watch(jobs, events, request.job_id, request.after_sequence, replay_only=request.replay_only):
-        if event.WhichOneof("event") in wanted:
-            yield event
+    def __init__(self, ledger: Ledger, events: EventLog, feeds: EventFeeds) -> None:
+        """Takes where jobs and their events are."""
+        self.ledger = ledger
+        self.events = events
+        self.feeds = feeds
+
+    async def watch(self, request: v1.WatchJobRequest) -> AsyncGenerator[bytes, None]:
+        """Yields serialized WatchJobResponses until the job's terminal state was told, or all that there are by now.
+
+        The reader sets the pace: nothing is kept for it but a position. Raises InvalidRequestError, NotFoundError,
+        UnavailableError.
+        """
+        wanted = _wanted(request.events)
+        watch = _Watch(self, request.job_id, request.after_sequence)
+        async for event in watch.events(replay_only=request.replay_only):
+            if event.kind in wanted:
+                yield event.response
 
 
 def _wanted(names: Sequence[str]) -> frozenset[str]:
@@ -34,45 +47,101 @@ def _wanted(names: Sequence[str]) -> frozenset[str]:
     return frozenset(names or _EVENTS)
 
 
-async def _watch(
-    jobs: Jobs, events: EventLog, job_id: str, after_sequence: int, *, replay_only: bool
-) -> AsyncIterator[v1.JobEvent]:
-    await jobs.get(job_id)
-    position, told = after_sequence, ""
-    with events.listen(job_id) as news:
-        while True:
-            news.clear()
-            async for event in events.read(job_id, position):
-                position = event.sequence
+class _Watch:
+    """One reader's position."""
+
+    def __init__(self, watches: Watches, job_id: str, after_sequence: int) -> None:
+        self._to = watches
+        self._job_id = job_id
+        self._position = after_sequence
+        self._over = False
+        self._told = ""
+
+    async def events(self, *, replay_only: bool) -> AsyncGenerator[StoredEvent, None]:
+        """Yields what is to be told."""
+        job = self._to.ledger.mirrored(self._job_id) or await self._to.ledger.get(self._job_id)
+        if replay_only or is_terminal(job):
+            async for event in self._history():
                 yield event
-                if _is_last(event, await jobs.get(job_id) if is_terminal(event.job) else None):
-                    return
-            job = await jobs.get(job_id)
-            if is_terminal(job):
-                # Its event comes in a moment, unless the gateway that wrote the record ended before it could tell.
-                if told == "terminal":
-                    yield _snapshot(job, position)
-                    return
-                told = "terminal"
+            if self._over:
+                return
+            job = await self._to.ledger.get(self._job_id)
+            if replay_only and not is_terminal(job):
+                for event in self._diagnosis(self._to.feeds.diagnose(job)):
+                    yield event
+                return
+        async with self._to.feeds.watched(self._job_id) as feed:
+            while not self._over:
+                async for event in self._step(feed):
+                    yield event
+
+    async def _step(self, feed: EventFeed) -> AsyncGenerator[StoredEvent, None]:
+        """Yields what there is now; if that is nothing, waits for news."""
+        news = feed.news
+        if feed.failure is not None:
+            raise feed.failure
+        if self._position < feed.base:
+            async for event in self._history():
+                yield event
+            await self._catch_up(feed)
+        elif events := feed.after(self._position):
+            for event in events:
+                yield event
+                await self._pass(event)
+        else:
+            for event in self._diagnosis(feed.diagnosis):
+                yield event
+            if feed.ended is not None:
+                async for event in self._without_its_event(feed.ended):
+                    yield event
             else:
-                if job.diagnosis not in ("", told):
-                    yield v1.JobEvent(sequence=position, job_id=job_id, diagnosis=job.diagnosis, time=job.update_time)
-                told = job.diagnosis
-                if replay_only:
-                    return
-            await _wait(news)
+                await news.wait()
 
+    async def _history(self) -> AsyncGenerator[StoredEvent, None]:
+        """Yields what the broker has after the position."""
+        async for event in self._to.events.read(self._job_id, self._position):
+            yield event
+            await self._pass(event)
+            if self._over:
+                return
 
-def _is_last(event: v1.JobEvent, now: v1.Job | None) -> bool:
-    # A retried job has terminal events in its past.
-    return now is not None and is_terminal(now) and now.enqueue_count == event.job.enqueue_count
+    async def _catch_up(self, feed: EventFeed) -> None:
+        """Goes to where the feed begins, if there is nothing between: it may have been dropped by its age."""
+        if self._over or self._position >= feed.base:
+            return
+        if await self._to.events.last_sequence(self._job_id) > self._position:
+            await asyncio.sleep(_REPLICA_SECONDS)
+        else:
+            self._position = feed.base
 
+    async def _pass(self, event: StoredEvent) -> None:
+        self._position = event.sequence
+        # A retried job has terminal events in its past.
+        self._over = event.job is not None and is_terminal(event.job) and await self._is_end(event.job)
 
-def _snapshot(job: v1.Job, position: int) -> v1.JobEvent:
-    return v1.JobEvent(sequence=position, job_id=job.id, job=job, time=job.update_time)
+    async def _is_end(self, told: v1.Job) -> bool:
+        job = self._to.ledger.mirrored(self._job_id)
+        if job is not None and job.enqueue_count > told.enqueue_count:
+            return False
+        if job is None or end_of(job) != end_of(told):  # the mirror may be behind
+            try:
+                job = await self._to.ledger.get(self._job_id)
+            except NotFoundError:
+                return True
+        return end_of(job) == end_of(told)
 
+    def _diagnosis(self, diagnosis: str) -> list[StoredEvent]:
+        told, self._told = self._told, diagnosis
+        if diagnosis in {"", told}:
+            return []
+        event = v1.JobEvent(sequence=self._position, job_id=self._job_id, diagnosis=diagnosis)
+        event.time.GetCurrentTime()
+        return [StoredEvent(self._position, "diagnosis", response_of(event))]
 
-async def _wait(news: asyncio.Event) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_POLL_SECONDS):
-            await news.wait()
+    async def _without_its_event(self, job: v1.Job) -> AsyncGenerator[StoredEvent, None]:
+        async for event in self._history():  # the feed may be late
+            yield event
+        if not self._over:
+            self._over = True
+            end = v1.JobEvent(sequence=self._position, job_id=job.id, job=job, time=job.update_time)
+            yield StoredEvent(self._position, "job", response_of(end))

@@ -12,11 +12,20 @@ SCHEDULES_STREAM = "SCHEDULES"
 SCHEDULES_BUCKET = "mistudio_schedules"
 
 ALL_JOBS = "mistudio.jobs.>"
-ALL_EVENTS = "mistudio.events.*"
-ALL_NUDGES = "mistudio.nudge.*"
 ALL_COMMANDS = "mistudio.command.*"
 
+EVENT_SUBJECTS = {
+    "job": "mistudio.events",
+    "progress": "mistudio.progress",
+    "metric": "mistudio.metrics",
+    "log": "mistudio.logs",
+}
+"""Under what each event of JobEvent is stored. One kind cannot push out another: limits are those of a subject."""
+ALL_EVENTS = "mistudio.*.*"
+"""The filter of all events, in their stream."""
+
 MESSAGE_ID = "Nats-Msg-Id"
+MESSAGE_TTL = "Nats-TTL"
 ENQUEUE_COUNT = "Mistudio-Enqueue-Count"
 
 WORKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(@[A-Za-z0-9_-]{1,128})?")
@@ -57,14 +66,14 @@ def consumers(queue: str) -> list[str]:
     return [consumer(queue, priority) for priority in reversed(PRIORITIES)]
 
 
-def event_subject(job_id: str) -> str:
-    """Returns the subject of a job's events."""
-    return f"mistudio.events.{job_id}"
+def event_subject(job_id: str, event: str = "job") -> str:
+    """Returns the subject of a job's events of one kind, as JobEvent names it; once all were stored under "job"."""
+    return f"{EVENT_SUBJECTS[event]}.{job_id}"
 
 
-def nudge_subject(job_id: str) -> str:
-    """Returns where gateways tell each other that a job has a new event."""
-    return f"mistudio.nudge.{job_id}"
+def events_filter(job_id: str) -> str:
+    """Returns the filter of all events of a job in their stream."""
+    return f"mistudio.*.{job_id}"
 
 
 def wake_subject(queue: str) -> str:

@@ -25,6 +25,7 @@ from mistudio_runtime.settings import Settings
 MAX_QUEUED_JOBS = 1_000_000
 """Messages in all queues; one more is refused with RESOURCE_EXHAUSTED."""
 MAX_EVENTS_PER_JOB = 100_000
+"""Of each kind: so many log lines, and so many metric points."""
 EVENT_DAYS = 30
 DUPLICATE_WINDOW_SECONDS = 120.0
 LEASE_FACTOR = 1.5
@@ -115,7 +116,7 @@ def _jobs_stream(settings: Settings) -> StreamConfig:
 def _events_stream(settings: Settings) -> StreamConfig:
     return StreamConfig(
         name=names.EVENTS_STREAM,
-        subjects=[names.ALL_EVENTS],
+        subjects=[f"{subject}.*" for subject in names.EVENT_SUBJECTS.values()],
         retention=RetentionPolicy.LIMITS,
         storage=StorageType.FILE,
         discard=DiscardPolicy.OLD,
@@ -123,6 +124,8 @@ def _events_stream(settings: Settings) -> StreamConfig:
         max_age=EVENT_DAYS * _DAY,
         duplicate_window=DUPLICATE_WINDOW_SECONDS,
         allow_direct=True,
+        allow_msg_ttl=True,
+        allow_atomic=True,
         num_replicas=settings.nats_replicas,
     )
 
