@@ -24,6 +24,7 @@ class AsyncJobs(AsyncNoun):
     resume = Awaited(jobs.resume, AsyncJob)
     retry = Awaited(jobs.retry, AsyncJob)
 
+    delete = Awaited(jobs.delete, as_is)
     def watch(
         self, job_id: str, after_sequence: int = 0, *, timeout: float | None = None
     ) -> AsyncIterator[v1.JobEvent]:

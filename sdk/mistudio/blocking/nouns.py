@@ -24,6 +24,7 @@ class Jobs(Noun):
     resume = Blocking(jobs.resume, Job)
     retry = Blocking(jobs.retry, Job)
 
+    delete = Blocking(jobs.delete, as_is)
     def watch(self, job_id: str, after_sequence: int = 0, *, timeout: float | None = None) -> Iterator[v1.JobEvent]:
         """Yields a job's events, first those that have been and then live, until it ends; see `Job.watch`."""
         return self._transport.watch(Watch(job_id, after_sequence, timeout))
