@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROOTS := sdk libs services tests bench tools deploy examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check compose-test systemd-test chaos check clean
+.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check cluster-test compose-test systemd-test chaos chaos-power check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -90,8 +90,11 @@ bench: $(VENV)/.installed-dev ## side-by-side measurements (bench/README.md)
 
 deploy-check: $(VENV)/.installed-dev ## Dockerfile, compose files and broker configurations are clean
 	@$(BIN)/hadolint deploy/Dockerfile
-	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml deploy/compose.gpu.yaml
-	@for file in deploy/nats/*.conf; do $(BIN)/nats-server -t -c $$file >/dev/null || exit 1; done
+	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose*.yaml
+	@for file in deploy/nats/*.conf; do MISTUDIO_BROKER_NAME=any $(BIN)/nats-server -t -c $$file >/dev/null || exit 1; done
+
+cluster-test: $(VENV)/.installed-dev ## a broker of three servers for real: leaders killed, the majority lost and back
+	@$(BIN)/pytest -m 'cluster or not cluster' -n 0 tests/integration/test_cluster.py
 
 compose-test: $(VENV)/.installed-dev ## the containers for real: built, killed, stopped, nothing lost (needs Docker)
 	@$(BIN)/pytest -m compose -n 0 -s tests/compose
@@ -101,6 +104,9 @@ systemd-test: $(VENV)/.installed-dev ## the units for real: installed, started, 
 
 chaos: $(VENV)/.installed-dev ## kills, cuts, freezes for 15 minutes, then an audit (SEED=N repeats a run)
 	@PYTHONPATH=tests $(BIN)/python -m chaos $(if $(SEED),--seed $(SEED))
+
+chaos-power: $(VENV)/.installed-dev ## the power fails for everything at once, and what was not synced is gone (needs root)
+	@PYTHONPATH=tests $(BIN)/python -m chaos.power $(if $(SEED),--seed $(SEED))
 
 check: lint types imports proto-check deploy-check test ## what CI runs
 

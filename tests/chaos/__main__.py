@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import random
 import sys
 import tempfile
 from pathlib import Path
 
 from chaos.plan import Plan, make_plan
-from chaos.run import Shape, run
-
-SHORT_SECONDS = 30.0
-LONG_SECONDS = 900.0
+from chaos.report import say
+from chaos.storm import LONG_SECONDS, SHORT_SECONDS, storm
 
 
 def short_plan(seed: int) -> Plan:
@@ -26,12 +25,6 @@ def long_plan(seed: int, seconds: float = LONG_SECONDS) -> Plan:
     share = seconds / LONG_SECONDS
     kills, others, jobs = (round(number * share) for number in (330, 260, 2500))
     return make_plan(seed, seconds=seconds, kills=kills, others=others, jobs=jobs, poison=5, frozen=3.5)
-
-
-def say(line: str) -> None:
-    """Writes a line at once."""
-    sys.stdout.write(f"{line}\n")
-    sys.stdout.flush()
 
 
 def main() -> None:
@@ -47,10 +40,10 @@ def main() -> None:
     plan = short_plan(seed) if given.short else long_plan(seed, given.seconds)
     with tempfile.TemporaryDirectory(prefix="chaos-") as folder:
         home = given.home or Path(folder)
-        report = asyncio.run(run(plan, Shape(), home, say))
+        report = asyncio.run(storm(plan, home, say))
     for line in report.lines():
         say(line)
-    say(report.json())
+    say(json.dumps(report.figures()))
     sys.exit(1 if report.findings.broken() else 0)
 
 

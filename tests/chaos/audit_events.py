@@ -84,11 +84,9 @@ def _check_metrics(job: v1.Job, reports: Sequence[StoredEvent], findings: Findin
     last = job.attempts[-1].number
     metrics = [report.event for report in reports if report.event.WhichOneof("event") == "metric"]
     steps = [event.metric.step for event in metrics if event.attempt == last]
-    wanted = set(range(min(steps, default=0), job.spec.train_sae.total_tokens))
-    if missing := wanted - set(steps):
-        earlier = {event.metric.step for event in metrics}
-        if missing - earlier:
-            findings.other.append(f"{job.id}: the metrics of the steps {sorted(missing - earlier)} are missing")
+    total = job.spec.train_sae.total_tokens  # an attempt does at least the last step, wherever it began
+    if missing := set(range(min(steps, default=total - 1), total)) - set(steps):
+        findings.other.append(f"{job.id}: attempt {last} succeeded and its metrics {sorted(missing)} are missing")
     if len(steps) != len(set(steps)):
         findings.other.append(f"{job.id}: {len(steps) - len(set(steps))} metrics of attempt {last} are there twice")
 

@@ -16,10 +16,10 @@ def audit_broker(stored: Stored, findings: Findings) -> None:
     findings.leaks += [f"the record of the worker {name} is left" for name in stored.workers]
 
 
-def audit_files(home: Path, findings: Findings) -> None:
+def audit_files(home: Path, artifacts: Path, findings: Findings) -> None:
     """Checks that no draft, no scratch folder and no temporary file is left."""
-    for folder in ("artifacts/.drafts", "artifacts/.trash", "scratch", "tmp"):
-        findings.leaks += [f"{folder}/{path.name} is left" for path in sorted((home / folder).glob("*"))]
+    for folder in (artifacts / ".drafts", artifacts / ".trash", home / "scratch", home / "tmp"):
+        findings.leaks += [f"{folder.name}/{path.name} is left" for path in sorted(folder.glob("*"))]
 
 
 def audit_processes(home: Path, findings: Findings) -> None:

@@ -64,6 +64,17 @@ class Member:
             return [child for child in _children_of(psutil.Process(pid)) if "forkserver" in " ".join(child.cmdline())]
         return []
 
+    async def halt(self) -> None:
+        """Kills it with all its children, and keeps it away until `start`."""
+        self._ends = True
+        family = [process for server in self.forkservers() for process in (*_children_of(server), server)]
+        self.signal(signal.SIGKILL)
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        if self._keeping is not None:
+            await self._keeping
+
     async def stop(self) -> int | None:
         """Ends it in order and for good; returns its exit code, None if it had to be killed."""
         self._ends = True

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import collections
-import json
 import re
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -35,19 +35,23 @@ class Report:
         for notes in groups.values():
             yield f"note ({len(notes)} x): {notes[0]}"
 
-    def json(self) -> str:
-        """Returns the last line."""
+    def figures(self) -> dict[str, int]:
+        """Returns what the last line says."""
         found = self.findings
-        return json.dumps(
-            {
-                "kills": self.kills,
-                "jobs": self.jobs,
-                "lost": len(found.lost),
-                "duplicated": len(found.duplicated),
-                "half_artifacts": len(found.half_artifacts),
-                "stale_writes": len(found.stale_writes),
-                "leaks": len(found.leaks),
-                "other": len(found.other),
-                "seed": self.seed,
-            }
-        )
+        return {
+            "kills": self.kills,
+            "jobs": self.jobs,
+            "lost": len(found.lost),
+            "duplicated": len(found.duplicated),
+            "half_artifacts": len(found.half_artifacts),
+            "stale_writes": len(found.stale_writes),
+            "leaks": len(found.leaks),
+            "other": len(found.other),
+            "seed": self.seed,
+        }
+
+
+def say(line: str) -> None:
+    """Writes a line at once."""
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()

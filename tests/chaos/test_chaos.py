@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from chaos.__main__ import short_plan
-from chaos.run import Shape, run
+from chaos.storm import storm
 
 SEED = 4
 
 
 @pytest.mark.timeout(240)
 async def test_no_promise_is_broken_while_everything_is_killed(tmp_path: Path) -> None:
-    report = await run(short_plan(SEED), Shape(), tmp_path, print)
+    report = await storm(short_plan(SEED), tmp_path, print)
     assert report.findings.broken() == []
     assert report.kills >= 10
     assert report.jobs >= 90

@@ -12,13 +12,16 @@ from typing import Self
 from chaos.member import Member
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
+from mistudio_runtime.broker.discovery import discover_broker
 from support.broker import NatsServer
 from support.mesh import MODEL, TOKENS, free_port
 from support.proxy import TcpProxy
 
 TESTS = Path(__file__).resolve().parent.parent
 CLOCKS = TESTS / "chaos" / "clocks"
-BROKER = "jetstream {\n  sync_interval: always\n}\nmax_payload: 8388608\n"
+UNSYNCED = "max_payload: 8388608\n"
+SYNCED = UNSYNCED + "jetstream {\n  sync_interval: always\n}\n"
+"""As the embedded broker is configured."""
 ACK_WAIT_SECONDS = 2.0
 GRACE_SECONDS = 3.0
 _SLOTS = ("--slots", "low_priority=3", "--slots", "training=2")
@@ -27,10 +30,23 @@ _SLOTS = ("--slots", "low_priority=3", "--slots", "training=2")
 class Topology:
     """Everything that runs. A context: leaving it ends every process and every proxy."""
 
-    def __init__(self, home: Path, *, gateways: int, workers: int, clock_shifts: Iterable[float] = ()) -> None:
-        """Takes an empty folder, how many of each, and by how many seconds the workers' clocks are wrong."""
+    def __init__(
+        self,
+        home: Path,
+        *,
+        gateways: int = 2,
+        workers: int = 2,
+        clock_shifts: Iterable[float] = (),
+        broker: str | None = SYNCED,
+        artifacts: Path | None = None,
+    ) -> None:
+        """Takes an empty folder, how many of each, and by how many seconds the workers' clocks are wrong.
+
+        `broker` is its configuration; without one the first gateway runs an embedded broker.
+        """
         self.home = home
-        self.server = NatsServer(_made(home / "broker"), config=BROKER)
+        self.artifacts = artifacts or home / "artifacts"
+        self._server = None if broker is None else NatsServer(_made(home / "broker"), config=broker)
         self.gateways: list[Member] = []
         self.workers: list[Member] = []
         self.links: dict[str, list[TcpProxy]] = {}
@@ -42,6 +58,19 @@ class Topology:
         self._log = _made(home / "processes")
 
     @property
+    def server(self) -> NatsServer:
+        """The broker, unless it is an embedded one."""
+        assert self._server is not None
+        return self._server
+
+    @property
+    def broker_url(self) -> str:
+        """Where the broker is, past all proxies."""
+        url = discover_broker(self.home) if self._server is None else self._server.url
+        assert url is not None
+        return url
+
+    @property
     def members(self) -> list[Member]:
         """All processes but the broker."""
         return [*self.gateways, *self.workers]
@@ -51,18 +80,21 @@ class Topology:
         return [proxy.address for proxy in self.links["client-gateway"]]
 
     async def __aenter__(self) -> Self:
-        _put_inputs(self.home)
-        await asyncio.to_thread(self.server.start)
+        _put_inputs(self.artifacts)
+        if self._server is not None:
+            _sync(self.home / "broker" / "test.conf")  # an administrator's file survives a power failure
+            await asyncio.to_thread(self._server.start)
         gateways, workers = self._counts
         for number in range(gateways):
             await self._add_gateway(number)
-        for number in range(workers):
-            await self.add_worker(number, "chaos.worker")
+        for _ in range(workers):
+            await self.add_worker()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop_members()
-        await asyncio.to_thread(self.server.stop)
+        if self._server is not None:
+            await asyncio.to_thread(self._server.stop)
         for proxy in [proxy for proxies in self.links.values() for proxy in proxies]:
             await proxy.stop()
 
@@ -70,6 +102,15 @@ class Topology:
         """Ends every fault of a link."""
         for proxy in [proxy for proxies in self.links.values() for proxy in proxies]:
             proxy.heal()
+
+    async def kill_members(self) -> None:
+        """Kills all processes but the broker, and keeps them away."""
+        await asyncio.gather(*(member.halt() for member in self.members))
+
+    def start_members(self) -> None:
+        """Ends `kill_members`."""
+        for member in self.members:
+            member.start()
 
     async def stop_members(self) -> list[str]:
         """Ends all processes but the broker, workers first; returns those that did not end in order."""
@@ -79,17 +120,17 @@ class Topology:
             bad += [f"{member.name}: {code}" for member, code in zip(members, codes, strict=True) if code != 0]
         return bad
 
-    async def add_worker(self, number: int, module: str) -> Member:
+    async def add_worker(self, module: str = "chaos.worker") -> Member:
         """Starts a worker with links of its own."""
+        number = len(self.workers)
         gateways = [await self._link("worker-gateway", "127.0.0.1", port) for port in self._ports]
         if number % 2:
             gateways.reverse()  # who asks first is not the same gateway for all
-        broker = await self._link("worker-broker", "127.0.0.1", self.server.port)
         member = Member(
             f"worker-{number}",
             ["-m", module, *(_SLOTS if module == "chaos.worker" else ())],
             self._environment(
-                MISTUDIO_NATS_URL=f"nats://{broker.address}",
+                **await self._broker_of("worker-broker"),
                 MISTUDIO_GATEWAY="ipv4:" + ",".join(proxy.address for proxy in gateways),
                 CHAOS_CLOCK_SHIFT=str(self._shifts[number] if number < len(self._shifts) else 0.0),
             ),
@@ -100,16 +141,20 @@ class Topology:
         return member
 
     async def _add_gateway(self, number: int) -> None:
-        broker = await self._link("gateway-broker", "127.0.0.1", self.server.port)
         await self._link("client-gateway", "127.0.0.1", self._ports[number])
         environment = self._environment(
-            MISTUDIO_NATS_URL=f"nats://{broker.address}",
+            **await self._broker_of("gateway-broker"),
             MISTUDIO_LISTEN=f"127.0.0.1:{self._ports[number]}",
         )
         log = self._log / f"gateway-{number}.log"
         member = Member(f"gateway-{number}", ["-m", "mistudio_gateway"], environment, log)
         member.start()
         self.gateways.append(member)
+
+    async def _broker_of(self, link: str) -> dict[str, str]:
+        if self._server is None:
+            return {}  # it is found by its home
+        return {"MISTUDIO_NATS_URL": f"nats://{(await self._link(link, '127.0.0.1', self._server.port)).address}"}
 
     async def _link(self, name: str, host: str, port: int) -> TcpProxy:
         proxy = await TcpProxy(f"{name} {len(self.links.get(name, []))}", host, port).start()
@@ -120,6 +165,7 @@ class Topology:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("MISTUDIO_", "COVERAGE_"))}
         return kept | {
             "MISTUDIO_HOME": str(self.home),
+            "MISTUDIO_STORE_URL": self.artifacts.as_uri(),
             "MISTUDIO_ACK_WAIT_SECONDS": str(ACK_WAIT_SECONDS),
             "MISTUDIO_STOP_GRACE_SECONDS": str(GRACE_SECONDS),
             "MISTUDIO_ALLOWED_ROOTS": f'["{self.home}"]',
@@ -155,8 +201,13 @@ def _made(folder: Path) -> Path:
     return folder
 
 
-def _put_inputs(home: Path) -> None:
-    store = ArtifactStore(home / "artifacts")
+def _sync(file: Path) -> None:
+    with file.open() as stream:
+        os.fsync(stream.fileno())
+
+
+def _put_inputs(artifacts: Path) -> None:
+    store = ArtifactStore(artifacts)
     for kind, summary in (("model", {"n_layers": 4, "context_length": 64}), ("tokens", {})):
         with store.draft(kind, job_id="job-given", attempt=1) as draft:
             draft.summary = dict(summary)
