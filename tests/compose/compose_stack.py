@@ -14,7 +14,7 @@ import mistudio
 from support.mesh import free_port
 from support.waiting import eventually
 
-COMPOSE_FILE = Path(__file__).resolve().parents[2] / "deploy" / "compose.yaml"
+DEPLOY = Path(__file__).resolve().parents[2] / "deploy"
 TAG = "compose-test"
 IMAGES = ("gateway", "curator", "ingest", "trainer", "extractor", "worker")
 UP_SECONDS = 900.0
@@ -25,18 +25,22 @@ _PATIENT = mistudio.RetryPolicy(attempts=1000, patience=RESTART_SECONDS)
 class ComposeStack:
     """A project of its own name, on a port of its own, with one of the profiles."""
 
-    def __init__(self, profile: str, files: Path | None = None) -> None:
+    def __init__(self, profile: str, files: Path | None = None, overrides: tuple[str, ...] = ()) -> None:
         self.profile = profile
+        self._files = [DEPLOY / name for name in ("compose.yaml", *overrides)]
         self.project = f"mistudio-test-{secrets.token_hex(4)}"
-        self.address = f"127.0.0.1:{free_port()}"
+        ports = [str(free_port()) for _ in range(2)]
+        self.addresses = [f"127.0.0.1:{port}" for port in ports]
         inherited = {n: v for n, v in os.environ.items() if not n.startswith(("MISTUDIO_", "HF_", "COMPOSE_"))}
-        given = {"MISTUDIO_PORT": self.address.rpartition(":")[2], "MISTUDIO_TAG": TAG, "HF_TOKEN": "hf_compose_test"}
+        given = {"MISTUDIO_PORT": ports[0], "MISTUDIO_PORT_2": ports[1], "MISTUDIO_TAG": TAG}
+        given |= {"HF_TOKEN": "hf_compose_test"}
         given |= {"OMP_NUM_THREADS": "1"}  # the containers share the machine with each other and with this test
         self._environment = inherited | given | ({"MISTUDIO_FILES": str(files)} if files else {})
 
     def compose(self, *arguments: str, seconds: float = UP_SECONDS) -> str:
         """Runs `docker compose ARGUMENTS…` in this project and profile; returns what it prints."""
-        project = ("compose", "--file", str(COMPOSE_FILE), "--project-name", self.project, "--profile", self.profile)
+        files = [argument for file in self._files for argument in ("--file", str(file))]
+        project = ("compose", *files, "--project-name", self.project, "--profile", self.profile)
         return docker(*project, *arguments, environment=self._environment, seconds=seconds)
 
     def up(self, *arguments: str) -> Self:
@@ -82,6 +86,11 @@ class ComposeStack:
             return status(container)[2] > restarts and is_healthy(container)
 
         await eventually(restarted, within=RESTART_SECONDS, what=f"{service} is restarted")
+
+    @property
+    def address(self) -> str:
+        """Where the gateway is."""
+        return self.addresses[0]
 
     def client(self) -> mistudio.Client:
         """Returns a client from outside of the containers; it waits for a gateway that is away."""

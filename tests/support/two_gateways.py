@@ -38,9 +38,9 @@ class TwoGateways(Mesh):
         await self._channel_b.close()
         await super().__aexit__(*reason)
 
-    async def gateway_b(self) -> subprocess.Popen[bytes]:
+    async def gateway_b(self, **environment: str) -> subprocess.Popen[bytes]:
         """Starts B and waits until it answers."""
-        process = self.start("-m", "mistudio_gateway", MISTUDIO_LISTEN=self.address_b)
+        process = self.start("-m", "mistudio_gateway", MISTUDIO_LISTEN=self.address_b, **environment)
         await eventually(lambda: self.knows(None), what="B answers")
         return process
 

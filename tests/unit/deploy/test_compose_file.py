@@ -118,7 +118,7 @@ def test_there_is_an_image_for_each_container(services: dict[str, Any], table: Q
     assert f'CMD ["--services", "{",".join(table.profiles["minimal"][0])}"]' in dockerfile
 
 
-@pytest.mark.parametrize("name", ["compose.conf", "nats.conf"])
+@pytest.mark.parametrize("name", ["cluster.conf", "compose.conf", "nats.conf"])
 def test_the_broker_keeps_what_it_acknowledges(name: str) -> None:
     configuration = (DEPLOY / "nats" / name).read_text(encoding="utf-8")
     assert re.search(r"^\s*sync_interval: always$", configuration, re.MULTILINE)

@@ -1,0 +1,48 @@
+"""Three brokers and two gateways in containers: any one of them may die while jobs run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from compose_stack import ComposeStack
+from demo_jobs import assert_made_once, finish, submit_small
+
+import mistudio
+from support.waiting import eventually
+
+BUILD_SECONDS = 3600.0
+BROKERS = ("broker", "broker-2", "broker-3")
+
+
+@pytest.fixture
+def cluster() -> Iterator[ComposeStack]:
+    """The cluster with curator and ingest, not yet up."""
+    stack = ComposeStack("datasets", overrides=("compose.cluster.yaml",))
+    stack.compose("build", "--quiet", seconds=BUILD_SECONDS)
+    try:
+        yield stack
+    finally:
+        stack.remove()
+
+
+async def test_one_of_each_may_die(cluster: ComposeStack) -> None:
+    cluster.up()
+    gateways = ["gateway", "gateway-2"]
+    assert cluster.services() == sorted(["curator", "ingest", *BROKERS, *gateways])
+    with mistudio.Client(",".join(cluster.addresses), timeout=120) as client:
+        attached = {worker.worker.name.partition("@")[0] for worker in client.workers.list()}
+        assert attached == {"curator", "ingest"}
+        jobs = submit_small(client, 5)
+        for victim in ("broker", "gateway", "gateway-2"):
+            await cluster.crash(victim)
+            jobs += submit_small(client, 5)
+        made = finish(jobs)
+        assert len(made) == 20
+        assert_made_once(client, made)
+
+        def streams() -> list[str]:
+            sentences = [one.sentence for one in client.mesh.check() if one.severity != mistudio.v1.SEVERITY_OK]
+            return [one for one in sentences if "broker" in one or "otherwise" in one]
+
+        await eventually(lambda: streams() == [], within=60, what="the doctor finds nothing wrong with the broker")
