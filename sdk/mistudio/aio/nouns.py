@@ -16,6 +16,7 @@ class AsyncJobs(AsyncNoun):
     """Submits, watches and controls jobs."""
 
     submit = Awaited(jobs.submit, AsyncJob)
+    submit_many = Awaited(jobs.submit_many, as_is)
     submit_pipeline = Awaited(jobs.submit_pipeline, pipeline_run)
     get = Awaited(jobs.get, AsyncJob)
     list = AwaitedPages(jobs.list_, AsyncJob)
@@ -23,8 +24,8 @@ class AsyncJobs(AsyncNoun):
     pause = Awaited(jobs.pause, AsyncJob)
     resume = Awaited(jobs.resume, AsyncJob)
     retry = Awaited(jobs.retry, AsyncJob)
-
     delete = Awaited(jobs.delete, as_is)
+
     def watch(
         self, job_id: str, after_sequence: int = 0, *, timeout: float | None = None
     ) -> AsyncIterator[v1.JobEvent]:

@@ -16,6 +16,7 @@ class Jobs(Noun):
     """Submits, watches and controls jobs."""
 
     submit = Blocking(jobs.submit, Job)
+    submit_many = Blocking(jobs.submit_many, as_is)
     submit_pipeline = Blocking(jobs.submit_pipeline, pipeline_run)
     get = Blocking(jobs.get, Job)
     list = Paged(jobs.list_, Job)
@@ -23,8 +24,8 @@ class Jobs(Noun):
     pause = Blocking(jobs.pause, Job)
     resume = Blocking(jobs.resume, Job)
     retry = Blocking(jobs.retry, Job)
-
     delete = Blocking(jobs.delete, as_is)
+
     def watch(self, job_id: str, after_sequence: int = 0, *, timeout: float | None = None) -> Iterator[v1.JobEvent]:
         """Yields a job's events, first those that have been and then live, until it ends; see `Job.watch`."""
         return self._transport.watch(Watch(job_id, after_sequence, timeout))

@@ -5,13 +5,16 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from mistudio import v1
 from mistudio_gateway import state_machine
 from mistudio_gateway.attempt_ages import AttemptAges
 from mistudio_gateway.deadlines import deadline_failure
+from mistudio_gateway.device_leases import DeviceLeases, Hold, Need
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.queues.gate import PAUSED_DELAY, ClaimGate
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import NotFoundError
 
@@ -29,22 +32,41 @@ class Attempts:
         registry: WorkerRegistry,
         job_ended: Callable[[], None],
         lease_seconds: float,
-        *,
+        devices: DeviceLeases,
         ages: AttemptAges,
+        gate: ClaimGate,
     ) -> None:
         """Takes whom to tell that a job ended, and how long a worker counts as alive after its last sign."""
+        self._devices = devices
+        self._ages = ages
+        self._gate = gate
         self._ledger = ledger
         self._events = events
         self._registry = registry
         self._job_ended = job_ended
-        self._ages = ages
         self._lease = timedelta(seconds=lease_seconds)
         self._progress_stored: dict[str, float] = {}
 
     async def claim(self, worker: str, claim: v1.Claim) -> v1.ClaimAnswer:
         """Grants the job under a new attempt, or says what to do with the message instead."""
+        began = utc_now()
+        await self._gate.settle(self._ledger.mirrored(claim.job_id))
+        answer = await self._devices.claim(partial(self._claim, worker, claim))
+        return answer if await self._gate.holds(answer, began) else await self._take_back(answer)
 
-        def change(job: v1.Job) -> Refusal | None:
+    async def _take_back(self, granted: v1.ClaimAnswer) -> v1.ClaimAnswer:
+        """Undoes a claim that was stored after its queue had been paused; its worker never hears of it."""
+
+        def change(job: v1.Job) -> None:
+            if _is_current(job, granted.attempt):
+                state_machine.release(job, granted.attempt, utc_now())
+
+        job, _ = await self._ledger.change(granted.job.id, change)
+        await self._devices.end(job, granted.attempt)
+        return _later("its queue was paused meanwhile", PAUSED_DELAY)
+
+    async def _claim(self, worker: str, claim: v1.Claim, hold: Hold | None) -> v1.ClaimAnswer | Need:
+        def change(job: v1.Job) -> Refusal | Need | None:
             if failure := deadline_failure(job, utc_now()):  # the reconciler may not have looked yet
                 state_machine.fail_unstarted(job, failure, utc_now())
                 return v1.CLAIM_VERDICT_DROP, failure.message, timedelta(0)
@@ -56,13 +78,18 @@ class Attempts:
                 state_machine.lose(job, utc_now())
                 if job.state != v1.JOB_STATE_QUEUED:
                     return v1.CLAIM_VERDICT_DROP, "no attempts are left", timedelta(0)
+            if obstacle := self._obstacle(job, worker, hold):
+                return obstacle
             state_machine.claim(job, worker, utc_now())
+            job.attempts[-1].device = hold.device if hold else ""
             return None
 
         try:
             job, refusal = await self._ledger.change(claim.job_id, change)
         except NotFoundError:
             return v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_DROP, reason="there is no such job")
+        if isinstance(refusal, Need):
+            return refusal
         if refusal:
             if job.state == v1.JOB_STATE_FAILED:
                 self._job_ended()
@@ -70,8 +97,14 @@ class Attempts:
             answer = v1.ClaimAnswer(verdict=verdict, reason=reason)
             answer.delay.FromTimedelta(delay)
             return answer
+        current = job.attempts[-1]
         self._ages.is_young(job)  # from now on its age counts
-        return v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_GRANTED, job=job, attempt=state_machine.current_attempt(job))
+        return v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_GRANTED, job=job, attempt=current.number, device=current.device)
+
+    def _obstacle(self, job: v1.Job, worker: str, hold: Hold | None) -> Refusal | Need | None:
+        if self._gate.is_closed(job.queue):
+            return v1.CLAIM_VERDICT_LATER, "its queue is paused", PAUSED_DELAY
+        return self._devices.need(job, worker, hold)
 
     def _refuse(self, job: v1.Job, worker: str, enqueue_count: int) -> Refusal | None:
         if enqueue_count != job.enqueue_count:
@@ -147,6 +180,7 @@ class Attempts:
         except NotFoundError:
             return v1.AttemptEnded(current=False)
         self._progress_stored.pop(end.job_id, None)
+        await self._devices.end(job, end.attempt)
         if state_machine.is_terminal(job):
             self._job_ended()
         answer = v1.AttemptEnded(current=current)
@@ -176,6 +210,12 @@ class Attempts:
         else:
             return None
         return v1.CommandAttempt(job_id=running.job_id, attempt=running.attempt, command=command)
+
+
+def _later(reason: str, delay: timedelta) -> v1.ClaimAnswer:
+    answer = v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_LATER, reason=reason)
+    answer.delay.FromTimedelta(delay)
+    return answer
 
 
 def _is_current(job: v1.Job, attempt: int) -> bool:

@@ -50,9 +50,7 @@ class JobDeletion:
 
     def _refuse_unless_over(self, job_ids: set[str]) -> None:
         reasons, named = [], set()
-        for job in self._ledger.mirror():
-            if is_terminal(job):
-                continue
+        for job in self._ledger.unfinished():
             needed = job_ids.intersection(job.depends_on)
             if job.id in job_ids:
                 reasons.append(f"{job.id} is {state_name(job.state)}")

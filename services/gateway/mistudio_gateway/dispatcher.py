@@ -10,6 +10,7 @@ from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
 
 from mistudio import v1
+from mistudio_gateway.batching import BatchedStream
 from mistudio_gateway.broker_errors import NO_ANSWER, broker_answers
 from mistudio_runtime.broker import names
 from mistudio_runtime.errors import ExhaustedError
@@ -26,6 +27,9 @@ class Dispatcher:
         """Takes the connection."""
         self._client = client
         self._js = js
+        self._stream = BatchedStream(client)
+        self._wakes: dict[str, set[int]] = {}
+        """Queue to priorities of messages that its workers have not been told of."""
 
     async def enqueue(self, job: v1.Job, *, lost: bool = False) -> None:
         """Stores the job's message and wakes the workers of its queue; a repetition stores nothing twice.
@@ -35,7 +39,17 @@ class Dispatcher:
         """
         with broker_answers():
             await self._publish(job, lost=lost)
-            await self._client.publish(names.wake_subject(job.queue))
+            await self._wake_soon(job)
+
+    async def _wake_soon(self, job: v1.Job) -> None:
+        """Wakes the workers once for all messages that were stored together."""
+        waiting = self._wakes.setdefault(job.queue, set())
+        first = not waiting
+        waiting.add(job.priority)
+        if first:
+            await asyncio.sleep(0)
+            priorities = self._wakes.pop(job.queue)
+            await self._client.publish(names.wake_subject(job.queue), names.wake_payload(priorities))
 
     async def wake(self, queue: str) -> None:
         """Tells the workers of a queue to look."""
@@ -71,7 +85,7 @@ class Dispatcher:
         }
         for left in reversed(range(_TRIES)):
             try:
-                await self._js.publish(_subject(job), job.id.encode(), headers=headers)
+                await self._stream.append(_subject(job), b"", headers)
             except (APIError, *NO_ANSWER) as error:
                 # Before all else: the client calls a full stream a service that is not available.
                 if isinstance(error, APIError) and error.err_code == _STREAM_FULL:

@@ -15,6 +15,7 @@ from mistudio_gateway.change_servicer import ChangeServicer
 from mistudio_gateway.commands import Commands
 from mistudio_gateway.control import JobControl
 from mistudio_gateway.deletion import JobDeletion
+from mistudio_gateway.device_leases import DeviceLeases
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.event_feeds import EventFeeds
 from mistudio_gateway.event_log import EventLog
@@ -24,11 +25,10 @@ from mistudio_gateway.jobs import Jobs
 from mistudio_gateway.ledger import Ledger
 from mistudio_gateway.mesh_check import MeshCheck
 from mistudio_gateway.mesh_servicer import MeshServicer
-from mistudio_gateway.queue_servicer import QueueServicer
-from mistudio_gateway.queues_view import QueuesView
+from mistudio_gateway.queues.diagnoses import Diagnoses
+from mistudio_gateway.queues.plane import QueuePlane, start_queues
 from mistudio_gateway.reconciler import Reconciler
 from mistudio_gateway.retrying import Retrying
-from mistudio_gateway.routes import Routes
 from mistudio_gateway.schedules.plan import Schedules
 from mistudio_gateway.schedules.schedule_servicer import ScheduleServicer
 from mistudio_gateway.schedules.start import start_schedules
@@ -42,7 +42,7 @@ from mistudio_gateway.worker_servicer import WorkerServicer
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.broker.inspection import BrokerInspection
-from mistudio_runtime.broker.provision import LEASE_FACTOR, ledger_bucket, provision, workers_bucket
+from mistudio_runtime.broker.provision import LEASE_FACTOR, leases_bucket, provision, workers_bucket
 from mistudio_runtime.queues import QueueTable, load_queues
 from mistudio_runtime.schedules import load_schedules
 from mistudio_runtime.serving.server import MeshServer
@@ -51,7 +51,6 @@ from mistudio_runtime.settings import Settings
 STOP_SECONDS = 2.0
 STALL_FACTOR = 0.5
 """A gateway that stood still for this times ack_wait may have been left by its workers."""
-_OWN = ("JobService", "MeshService", "QueueService", "WorkerService", "WorkerSessionService")
 _OWN = ("JobService", "MeshService", "QueueService", "ScheduleService", "WorkerService", "WorkerSessionService")
 
 
@@ -67,6 +66,8 @@ class _Plane:
     sessions: Sessions
     commands: Commands
     attempts: Attempts
+    queues: QueuePlane
+    diagnoses: Diagnoses
     stalls: Stalls
     deletion: JobDeletion
     watches: Watches
@@ -81,9 +82,12 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
         client = await connect(nats_url, "gateway")
         stack.push_async_callback(client.close)
         await provision(client.jetstream(), table, settings)
-        plane = await _start_plane(client, settings, table, stack)
+        queues = await start_queues(client, settings, table, stack)
+        plane = await _start_plane(client, settings, queues, stack)
         store = ArtifactStore.open(settings.artifacts_url)
-        submission = Submission(plane.ledger, plane.dispatcher, store, settings, table)
+        submission = Submission(
+            plane.ledger, plane.dispatcher, store, settings, table=table, limits=queues.limits
+        )
         schedules = await start_schedules(
             client, settings, schedule_table, submission=submission, ledger=plane.ledger, stack=stack
         )
@@ -95,6 +99,7 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
             registry=plane.registry,
             sessions=plane.sessions,
             schedules=schedules,
+            diagnoses=plane.diagnoses,
         )
         backends = Backends(plane.registry)
         stack.push_async_callback(backends.close)
@@ -108,11 +113,12 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
         yield server
 
 
-async def _start_plane(client: Client, settings: Settings, table: QueueTable, stack: AsyncExitStack) -> _Plane:
+async def _start_plane(client: Client, settings: Settings, queues: QueuePlane, stack: AsyncExitStack) -> _Plane:
     js = client.jetstream()
     lease = settings.ack_wait_seconds * LEASE_FACTOR
     events = EventLog(client)
-    ledger = Ledger(client, await ledger_bucket(js, settings), events)
+    ledger = Ledger(client, events)
+    ledger.tell(queues.standings.hear)
     registry = WorkerRegistry(client, await workers_bucket(js, settings), lease)
     dispatcher = Dispatcher(client, js)
     ages = AttemptAges(lease)
@@ -120,17 +126,20 @@ async def _start_plane(client: Client, settings: Settings, table: QueueTable, st
     stalls = Stalls(settings.ack_wait_seconds * STALL_FACTOR)
     sessions = Sessions()
     commands = Commands(client, sessions)
-    attempts = Attempts(ledger, events, registry, reconciler.kick, lease, ages=ages)
+    leases = DeviceLeases(client, await leases_bucket(js, settings), ledger, registry, dispatcher=dispatcher)
+    leases.jobs_per_device = settings.jobs_per_device
+    attempts = Attempts(ledger, events, registry, reconciler.kick, lease, leases, ages, queues.gate)
     stack.callback(events.stop)
     await commands.start()
-    for part in (ledger, registry):
+    for part in (ledger, registry, leases):
         await part.start()
         stack.push_async_callback(part.stop)
     stalls.start()
     stack.push_async_callback(stalls.stop)
     reconciler.start()
     stack.push_async_callback(reconciler.stop)
-    feeds = EventFeeds(client, events, ledger, lambda job: Jobs(ledger, registry, table).diagnosed(job).diagnosis)
+    diagnoses = queues.diagnoses(ledger, registry, leases.waits_for_device)
+    feeds = EventFeeds(client, events, ledger, diagnoses.of)
     stack.push_async_callback(feeds.stop)
     return _Plane(
         ledger,
@@ -141,6 +150,8 @@ async def _start_plane(client: Client, settings: Settings, table: QueueTable, st
         sessions,
         commands,
         attempts,
+        queues,
+        diagnoses,
         stalls,
         JobDeletion(ledger, dispatcher, js),
         Watches(ledger, events, feeds),
@@ -158,16 +169,13 @@ def _add_services(
     store: ArtifactStore,
     schedules: Schedules,
 ) -> list[str]:
-    jobs = Jobs(plane.ledger, plane.registry, table)
+    jobs = Jobs(plane.ledger, plane.diagnoses)
     control = JobControl(plane.ledger, plane.dispatcher, plane.commands, plane.reconciler.kick)
     retrying = Retrying(plane.ledger, plane.dispatcher, submission)
     changes = ChangeServicer(submission, jobs, store)
     session = WorkerSessionServicer(settings, plane.sessions, plane.attempts, plane.registry, plane.stalls)
     JobServicer(submission, jobs, control, retrying, plane.deletion, plane.watches).add_to(server.grpc)
-    queues = QueueServicer(
-        QueuesView(table, plane.ledger, plane.registry),
-        Routes(table, plane.ledger, plane.registry, submission.scope),
-    )
+    queues = plane.queues.servicer(plane.registry, plane.diagnoses, submission.scope)
     v1.add_QueueServiceServicer_to_server(queues, server.grpc)
     v1.add_ScheduleServiceServicer_to_server(ScheduleServicer(schedules, jobs), server.grpc)
     v1.add_WorkerServiceServicer_to_server(WorkerServicer(plane.registry, plane.commands), server.grpc)

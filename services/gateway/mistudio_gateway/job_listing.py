@@ -13,6 +13,7 @@ from typing import NamedTuple
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mistudio import v1
+from mistudio_gateway.ledger_record import LedgerRecord
 from mistudio_runtime.errors import InvalidRequestError, Violation
 
 DEFAULT_PAGE = 50
@@ -38,14 +39,14 @@ class Page(NamedTuple):
     """A part of a list."""
 
     jobs: list[v1.Job]
-    """The ledger's own records: copy one before it is changed."""
+    """Not to be changed."""
     next_token: str
     """Leads to the next page; "" on the last."""
     total: int
     """Jobs on all pages."""
 
 
-def page_of(jobs: Iterable[v1.Job], request: v1.ListJobsRequest) -> Page:
+def page_of(jobs: Iterable[LedgerRecord], request: v1.ListJobsRequest) -> Page:
     """Returns the page that a request asks for. Raises InvalidRequestError."""
     if request.page_size < 0:
         raise InvalidRequestError([Violation("page_size", "is not negative")])
@@ -61,17 +62,17 @@ def page_of(jobs: Iterable[v1.Job], request: v1.ListJobsRequest) -> Page:
     found = heapq.nsmallest(size + 1, places)
     more = len(found) > size
     token = _to_token(found[size - 1][0], fingerprint) if more else ""
-    return Page([job for _, job in found[:size]], token, len(matching))
+    return Page([job.job for _, job in found[:size]], token, len(matching))
 
 
-def _matching(jobs: Iterable[v1.Job], request: v1.ListJobsRequest) -> Iterator[v1.Job]:
+def _matching(jobs: Iterable[LedgerRecord], request: v1.ListJobsRequest) -> Iterator[LedgerRecord]:
     conditions = _conditions(request)
     return (job for job in jobs if all(holds(job) for holds in conditions)) if conditions else iter(jobs)
 
 
-def _conditions(request: v1.ListJobsRequest) -> list[Callable[[v1.Job], bool]]:
+def _conditions(request: v1.ListJobsRequest) -> list[Callable[[LedgerRecord], bool]]:
     """Returns what a job must satisfy: only what was asked for, because every job of the ledger is held against it."""
-    conditions: list[Callable[[v1.Job], bool]] = []
+    conditions: list[Callable[[LedgerRecord], bool]] = []
     if states := frozenset(request.states):
         conditions.append(lambda job: job.state in states)
     if kinds := frozenset(request.kinds):
@@ -85,21 +86,21 @@ def _conditions(request: v1.ListJobsRequest) -> list[Callable[[v1.Job], bool]]:
     return conditions + _time_conditions(request)
 
 
-def _time_conditions(request: v1.ListJobsRequest) -> list[Callable[[v1.Job], bool]]:
-    conditions: list[Callable[[v1.Job], bool]] = []
+def _time_conditions(request: v1.ListJobsRequest) -> list[Callable[[LedgerRecord], bool]]:
+    conditions: list[Callable[[LedgerRecord], bool]] = []
     if request.HasField("created_since"):
         since = _nanos(request.created_since)
-        conditions.append(lambda job: _nanos(job.create_time) >= since)
+        conditions.append(lambda job: job.created >= since)
     if request.HasField("created_before"):
         before = _nanos(request.created_before)
-        conditions.append(lambda job: _nanos(job.create_time) < before)
+        conditions.append(lambda job: job.created < before)
     if request.HasField("ended_before"):
         ended = _nanos(request.ended_before)
-        conditions.append(lambda job: job.HasField("end_time") and _nanos(job.end_time) < ended)
+        conditions.append(lambda job: job.ended is not None and job.ended < ended)
     return conditions
 
 
-def _order(order_by: str) -> Callable[[v1.Job], Position]:
+def _order(order_by: str) -> Callable[[LedgerRecord], Position]:
     asked = " ".join(order_by.split()) or DEFAULT_ORDER
     falling = asked.endswith(_DESC)
     field = asked.removesuffix(_DESC)
@@ -108,9 +109,9 @@ def _order(order_by: str) -> Callable[[v1.Job], Position]:
         raise InvalidRequestError([Violation("order_by", f"is one of {fields}, each with or without{_DESC}")])
     value, sign = _VALUES[field], -1 if falling else 1
 
-    def position(job: v1.Job) -> Position:
+    def position(job: LedgerRecord) -> Position:
         found = value(job)
-        created = _nanos(job.create_time)
+        created = job.created
         return Position(found is None, sign * (found or 0), created, job.id)
 
     return position
@@ -120,10 +121,10 @@ def _nanos(time: Timestamp) -> int:
     return time.seconds * _NANOS + time.nanos
 
 
-_VALUES: dict[str, Callable[[v1.Job], int | None]] = {
-    "create_time": lambda job: _nanos(job.create_time),
-    "update_time": lambda job: _nanos(job.update_time),
-    "end_time": lambda job: _nanos(job.end_time) if job.HasField("end_time") else None,
+_VALUES: dict[str, Callable[[LedgerRecord], int | None]] = {
+    "create_time": lambda job: job.created,
+    "update_time": lambda job: job.updated,
+    "end_time": lambda job: job.ended,
     "priority": lambda job: job.priority,
 }
 

@@ -33,12 +33,12 @@ class JobServicer(v1.JobServiceServicer):
         watches: Watches,
     ) -> None:
         """Takes what the rpcs call."""
+        self._watches = watches
         self._submission = submission
         self._jobs = jobs
         self._control = control
         self._retrying = retrying
         self._deletion = deletion
-        self._watches = watches
 
     def add_to(self, server: grpc.aio.Server) -> None:
         """Serves the service."""
@@ -56,6 +56,11 @@ class JobServicer(v1.JobServiceServicer):
         """Validates, records and enqueues a job."""
         job = await self._submission.submit(request.job, request.request_id, validate_only=request.validate_only)
         return v1.SubmitJobResponse(job=self._jobs.diagnosed(job))
+
+    async def SubmitJobs(self, request: v1.SubmitJobsRequest, context: Context) -> v1.SubmitJobsResponse:
+        """Validates, records and enqueues many jobs."""
+        jobs = await self._submission.submit_many(request.requests)
+        return v1.SubmitJobsResponse(job_ids=[job.id for job in jobs], diagnoses=self._jobs.obstacles(jobs))
 
     async def SubmitPipeline(self, request: v1.SubmitPipelineRequest, context: Context) -> v1.SubmitPipelineResponse:
         """Validates, records and enqueues a pipeline."""

@@ -2,27 +2,41 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TypeVar
 
+import structlog
 from nats.aio.client import Client
-from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
-from nats.js.kv import KeyValue
+from nats.js.errors import APIError
+from nats.js.kv import KV_DEL, KV_PURGE
 
 from mistudio import v1
+from mistudio_gateway.batching import BatchedStream
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.event_log import EventLog
-from mistudio_gateway.live_bucket import LiveBucket
+from mistudio_gateway.ledger_mirror import Hear, LedgerMirror
+from mistudio_gateway.ledger_record import LedgerRecord
 from mistudio_gateway.quoting import quoted
 from mistudio_gateway.state_machine import IllegalTransitionError
-from mistudio_runtime.errors import FailedPreconditionError, NotFoundError
+from mistudio_gateway.stream_pages import StreamPages
+from mistudio_runtime.broker import names
+from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError
+from mistudio_runtime.tasks import end_tasks
+
+log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 _WRONG_LAST_SEQUENCE = 10071
+_STOP_SECONDS = 2.0
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What the broker can have as a key."""
+
+
+class _Overtaken(Exception):  # noqa: N818 - no error: somebody else was faster
+    """The record is not at the revision that was expected."""
 
 
 def utc_now() -> datetime:
@@ -36,75 +50,101 @@ def _stand(job: v1.Job) -> tuple[v1.JobState.ValueType, int, int, bool]:
 
 
 class Ledger:
-    """What is true of every job. Only gateways write it, and only through `create` and `change`."""
+    """What is true of every job. Only gateways write it, and only through `create`, `change` and `remove`.
 
-    def __init__(self, client: Client, bucket: KeyValue, events: EventLog) -> None:
-        """Takes the bucket and the log that hears of every change of state."""
-        self._bucket = bucket
+    Records are read from memory where that is safe: what a change of a record in memory leads to is believed only
+    when it is stored at the expected revision; a refusal, an error or no change at all are looked at again.
+    """
+
+    def __init__(self, client: Client, events: EventLog) -> None:
+        """Takes the connection and the log that hears of every change of state."""
         self._events = events
-        self._live = LiveBucket(client, bucket, v1.Job.FromString)
+        self._mirror = LedgerMirror(client)
+        self._stream = BatchedStream(client)
+        self._pages = StreamPages(client, names.bucket_stream(names.LEDGER_BUCKET), "")
+        self._telling: set[asyncio.Task[None]] = set()
 
-    def tell(self, hear: Callable[[str, v1.Job | None], None]) -> None:
+    def tell(self, hear: Hear) -> None:
         """Before `start`: has each record told that is new in the mirror, and None for one that has gone."""
-        self._live.hear = hear
+        self._mirror.hear = hear
 
     async def start(self) -> None:
-        """Begins to mirror the bucket for lists."""
-        await self._live.start()
+        """Begins to mirror the bucket."""
+        await self._mirror.start()
 
     async def stop(self) -> None:
-        """Ends the mirror."""
-        await self._live.stop()
+        """Ends the mirror, when the events of what has changed are stored."""
+        if self._telling:
+            await asyncio.wait(self._telling, timeout=_STOP_SECONDS)
+        await end_tasks(*self._telling)
+        await self._mirror.stop()
 
-    def mirror(self) -> Iterable[v1.Job]:
-        """Returns all jobs as the mirror has them: for lists and for finding work, never for decisions."""
-        return [entry.value for entry in self._live.entries.values()]
+    def records(self) -> Collection[LedgerRecord]:
+        """Returns all records as the mirror has them: for lists, never for decisions."""
+        return self._mirror.records.values()
+
+    def unfinished(self) -> list[v1.Job]:
+        """Returns the jobs that are not over, as the mirror has them: for finding work, never for decisions."""
+        return [record.job for record in self._mirror.unfinished.values()]
+
+    def in_states(self, *states: v1.JobState.ValueType) -> list[v1.Job]:
+        """Returns the jobs in some states, as the mirror has them."""
+        return self._mirror.in_states(states)
 
     def mirrored(self, job_id: str) -> v1.Job | None:
-        """Returns a job as the mirror has it."""
-        entry = self._live.entries.get(job_id)
-        return entry.value if entry else None
+        """Returns a job as the mirror has it; not to be changed."""
+        record = self._mirror.records.get(job_id)
+        return record.job if record else None
 
     async def create(self, job: v1.Job) -> bool:
         """Records a new job; returns False if its id is taken. Raises UnavailableError."""
-        with broker_answers():
+        if job.id in self._mirror.records:
+            return False
+        revision = 0
+        while True:
             try:
-                revision = await self._bucket.create(job.id, job.SerializeToString())
-            except KeyWrongLastSequenceError:
-                return False
-        self._live.put(job.id, job, revision)
-        await self._events.append_state(job, revision, job.update_time.ToDatetime(UTC))
-        return True
+                await self._store(job, revision)
+            except _Overtaken:
+                record, last = await self._look_up(job.id)
+                if record is not None:
+                    return False
+                revision = last  # the mark of a deleted one
+            else:
+                return True
 
     async def get(self, job_id: str) -> v1.Job:
         """Reads a job. Raises NotFoundError, UnavailableError."""
-        return (await self._read(job_id))[0]
+        return (await self._read(job_id)).job
 
-    async def change(self, job_id: str, change: Callable[[v1.Job], T]) -> tuple[v1.Job, T]:
+    async def change(self, job_id: str, change: Callable[[v1.Job], T], *, fresh: bool = False) -> tuple[v1.Job, T]:
         """Applies `change` to a job and stores the result, again from the start if somebody else was faster.
 
-        An unchanged record is not written. A change of state or a new attempt is an event. Raises what `change` raises
-        (an illegal transition as FailedPreconditionError), NotFoundError, UnavailableError.
+        An unchanged record is not written. A change of state or a new attempt is an event. `fresh` reads the record
+        before all else, which only a broker that answers lets happen. Raises what `change` raises (an illegal
+        transition as FailedPreconditionError), NotFoundError, UnavailableError.
         """
+        record = None if fresh else self._mirror.records.get(job_id)
         while True:
-            job, revision = await self._read(job_id)
-            before = job.SerializeToString(deterministic=True)
-            state = _stand(job)
+            known = record if record is not None else await self._read(job_id)
+            job = known.copy()
             try:
                 result = change(job)
-            except IllegalTransitionError as error:
-                raise FailedPreconditionError(f"{job_id}: {error}") from error
-            if job.SerializeToString(deterministic=True) == before:
-                return job, result
-            with broker_answers():
+            except Exception as error:
+                if record is None:
+                    raise _public(error, job_id) from error
+                record = None
+                continue
+            if job.SerializeToString(deterministic=True) == known.data:
+                if record is None:
+                    return job, result
+            else:
                 try:
-                    stored = await self._bucket.update(job_id, job.SerializeToString(), last=revision)
-                except KeyWrongLastSequenceError:
-                    continue
-            self._live.put(job_id, job, stored)
-            if _stand(job) != state:
-                await self._events.append_state(job, stored, utc_now())
-            return job, result
+                    await self._store(job, known.revision, before=known.job)
+                except _Overtaken:
+                    pass
+                else:
+                    return job, result
+            record = None
 
     async def remove(self, job_id: str, check: Callable[[v1.Job], None]) -> bool:
         """Deletes a record that passes `check`, in the state in which it was checked; False if there is none.
@@ -113,32 +153,66 @@ class Ledger:
         """
         while True:
             try:
-                job, revision = await self._read(job_id)
+                record = await self._read(job_id)
             except NotFoundError:
                 return False
-            check(job)
-            with broker_answers():
-                try:
-                    await self._bucket.delete(job_id, last=revision)
-                except APIError as error:
-                    if error.err_code == _WRONG_LAST_SEQUENCE:
-                        continue
-                    raise
-            self._live.drop(job_id)
+            check(record.job)
+            try:
+                await self._mark(job_id, KV_DEL, {names.EXPECTED_REVISION: str(record.revision)})
+            except _Overtaken:
+                continue
             return True
 
     async def forget(self, job_id: str) -> None:
-        """Takes back a record whose job could not be put into its queue."""
-        with broker_answers():
-            await self._bucket.purge(job_id)
+        """Takes back a record whose job could not be put into its queue. Raises UnavailableError."""
+        await self._mark(job_id, KV_PURGE, {"Nats-Rollup": "sub"})
 
-    async def _read(self, job_id: str) -> tuple[v1.Job, int]:
-        unknown = NotFoundError(f"there is no job {quoted(job_id)}; `mistudio jobs list` shows what there is")
-        if not JOB_ID.fullmatch(job_id):  # the broker has no keys like this, and drops a connection for a very long one
-            raise unknown
+    async def _store(self, job: v1.Job, revision: int, before: v1.Job | None = None) -> None:
+        data = job.SerializeToString(deterministic=True)
+        stored = await self._append(job.id, data, {names.EXPECTED_REVISION: str(revision)})
+        record = v1.Job()
+        record.CopyFrom(job)  # the caller may change its own
+        self._mirror.put(record, data, stored)
+        if before is None or _stand(before) != _stand(job):
+            task = asyncio.create_task(self._tell_of(record, stored))
+            self._telling.add(task)
+            task.add_done_callback(self._telling.discard)
+
+    async def _tell_of(self, job: v1.Job, revision: int) -> None:
+        # Nobody waits for it: who watches is told of the end by the ledger itself if its event is missing.
+        try:
+            await self._events.append_state(job, revision, job.update_time.ToDatetime(UTC))
+        except MeshError as error:
+            log.warning("event of a change of state is not stored", job=job.id, reason=error.reason)
+
+    async def _mark(self, job_id: str, operation: str, headers: dict[str, str]) -> None:
+        position = await self._append(job_id, b"", {"KV-Operation": operation, **headers})
+        self._mirror.drop(job_id, position)
+
+    async def _append(self, job_id: str, data: bytes, headers: dict[str, str]) -> int:
         with broker_answers():
             try:
-                entry = await self._bucket.get(job_id)
-            except KeyNotFoundError:
-                raise unknown from None
-        return v1.Job.FromString(entry.value or b""), entry.revision or 0
+                return await self._stream.append(names.ledger_subject(job_id), data, headers)
+            except APIError as error:
+                if error.err_code == _WRONG_LAST_SEQUENCE:
+                    raise _Overtaken from error
+                raise
+
+    async def _read(self, job_id: str) -> LedgerRecord:
+        record, _ = await self._look_up(job_id) if JOB_ID.fullmatch(job_id) else (None, 0)
+        if record is None:
+            raise NotFoundError(f"there is no job {quoted(job_id)}; `mistudio jobs list` shows what there is")
+        return record
+
+    async def _look_up(self, job_id: str) -> tuple[LedgerRecord | None, int]:
+        """Returns a record and the position of its last message, which may be the mark of its deletion."""
+        found = await self._pages.last(names.ledger_subject(job_id))
+        if found is None:
+            return None, 0
+        if found.headers.get("KV-Operation") in (KV_DEL, KV_PURGE):
+            return None, found.sequence
+        return LedgerRecord.of(v1.Job.FromString(found.data), found.data, found.sequence), found.sequence
+
+
+def _public(error: Exception, job_id: str) -> Exception:
+    return FailedPreconditionError(f"{job_id}: {error}") if isinstance(error, IllegalTransitionError) else error

@@ -16,6 +16,7 @@ from mistudio_gateway.checks.streams import check_streams
 from mistudio_gateway.checks.versions import check_versions
 from mistudio_gateway.checks.workers import check_workers
 from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.queues.diagnoses import Diagnoses
 from mistudio_gateway.schedules.plan import Schedules
 from mistudio_gateway.sessions import Sessions
 from mistudio_gateway.worker_registry import WorkerRegistry
@@ -53,6 +54,7 @@ class MeshCheck:
         registry: WorkerRegistry,
         sessions: Sessions,
         schedules: Schedules,
+        diagnoses: Diagnoses,
     ) -> None:
         """Takes what is looked at."""
         self._inspection = inspection
@@ -62,6 +64,7 @@ class MeshCheck:
         self._registry = registry
         self._sessions = sessions
         self._schedules = schedules
+        self._diagnoses = diagnoses
 
     async def run(self, client_version: str) -> list[Finding]:
         """Returns the findings in the order of the checks, at least one for each."""
@@ -75,7 +78,7 @@ class MeshCheck:
             *check_messages(waiting, broker.messages, now),
             *check_queues(waiting, stuck, now),
             *check_workers(workers, self._settings.ack_wait_seconds, now),
-            *check_jobs(self._ledger.mirror(), now),
+            *check_jobs(self._ledger.records(), now),
             *schedules,
             *check_versions(client_version, version(), workers),
             *check_clocks(workers, broker.clock_offset),
@@ -89,7 +92,14 @@ class MeshCheck:
         return [known[name] for name in sorted(known)]
 
     def _waiting(self) -> Sequence[Waiting]:
-        return waiting_by_queue(self._table, self._ledger.mirror(), self._workers(), utc_now())
+        return waiting_by_queue(
+            self._table,
+            self._ledger.unfinished(),
+            self._workers(),
+            utc_now(),
+            pauses=self._diagnoses.pauses.all,
+            waits_for_device=self._diagnoses.waits_for_device,
+        )
 
     async def _broker(self) -> BrokerFacts:
         wanted = [*streams(self._settings), *buckets(self._settings)]

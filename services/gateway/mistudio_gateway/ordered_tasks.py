@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 
+from mistudio_runtime.tasks import end_tasks
+
 
 class OrderedTasks:
     """What is added for one key runs after what was added for it before; keys do not wait for each other."""
@@ -25,9 +27,7 @@ class OrderedTasks:
 
     async def stop(self) -> None:
         """Cancels what is under way."""
-        for task in self._all:
-            task.cancel()
-        await asyncio.gather(*self._all, return_exceptions=True)
+        await end_tasks(*self._all)
 
     async def _run(self, before: asyncio.Task[None] | None, work: Callable[[], Awaitable[None]]) -> None:
         if before is not None:

@@ -20,10 +20,13 @@ from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.withdrawal import withdraw
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import FailedPreconditionError, MeshError, NotFoundError, UnavailableError
+from mistudio_runtime.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
 
 _ROUND_SECONDS = 2.0
+_KICK_SECONDS = 0.02
+"""Between two looks for children: many jobs may end at once."""
 _ORPHAN_ROUND_SECONDS = 60.0
 _PROMPT_SECONDS = 1.0
 """Within which a broker in good health answers."""
@@ -55,6 +58,7 @@ class Reconciler:
         self._reconnects = 0
         self._steady_since = 0.0
         self._quiet_until = 0.0
+        self._next_round = 0.0
         self._next_orphan_round = 0.0
 
     def start(self) -> None:
@@ -64,10 +68,7 @@ class Reconciler:
 
     async def stop(self) -> None:
         """Ends."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_tasks(self._task)
 
     def kick(self) -> None:
         """Looks at once."""
@@ -78,13 +79,19 @@ class Reconciler:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(_ROUND_SECONDS):
                     await self._kick.wait()
+            kicked, now = self._kick.is_set(), time.monotonic()
             self._kick.clear()
-            await self._round()
+            if now >= self._next_round:
+                self._next_round = now + _ROUND_SECONDS
+                await self._round()
+            elif kicked:
+                await self._for_each(v1.JOB_STATE_WAITING, self._release_or_fail)
+                await asyncio.sleep(_KICK_SECONDS)
 
     async def _round(self) -> None:
         if self._client.stats["reconnects"] != self._reconnects or self._registry.steady_since > self._steady_since:
             self._expect_late_workers()
-        self._ages.keep_only(self._ledger.mirror())
+        self._ages.keep_only(self._ledger.unfinished())
         await self._for_each(v1.JOB_STATE_WAITING, self._release_or_fail)
         await self._for_each(v1.JOB_STATE_QUEUED, self._expire)
         for state in sorted(state_machine.ACTIVE):
@@ -100,9 +107,7 @@ class Reconciler:
         self._quiet_until = time.monotonic() + self._lease
 
     async def _for_each(self, state: v1.JobState.ValueType, mend: Callable[[v1.Job], Awaitable[None]]) -> None:
-        for job in self._ledger.mirror():
-            if job.state != state:
-                continue
+        for job in self._ledger.in_states(state):
             try:
                 await mend(job)
             except (FailedPreconditionError, NotFoundError):
@@ -174,7 +179,7 @@ class Reconciler:
             if current and record.state in state_machine.ACTIVE:
                 state_machine.lose(record, utc_now())
 
-        changed, _ = await self._ledger.change(job.id, change)
+        changed, _ = await self._ledger.change(job.id, change, fresh=True)
         log.warning("worker vanished", job=job.id, attempt=number, worker=job.attempts[-1].worker)
         if state_machine.is_terminal(changed):
             await self._dispatcher.remove(changed)
@@ -187,8 +192,8 @@ class Reconciler:
     async def _enqueue_orphans(self) -> None:
         try:
             enqueued = await self._dispatcher.enqueued_jobs()
-            for job in self._ledger.mirror():
-                if job.state == v1.JOB_STATE_QUEUED and job.id not in enqueued:
+            for job in self._ledger.in_states(v1.JOB_STATE_QUEUED):
+                if job.id not in enqueued:
                     await self._enqueue_orphan(job.id)
         except MeshError as error:
             log.warning("orphans have to wait", reason=error.reason)

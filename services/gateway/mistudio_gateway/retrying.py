@@ -37,7 +37,7 @@ class Retrying:
             state_machine.retry(job, utc_now(), waits=self._waits(job, request))
 
         job, _ = await self._ledger.change(request.job_id, change)
-        for child in children_failed_by(job.id, self._ledger.mirror()):
+        for child in children_failed_by(job.id, self._ledger.in_states(v1.JOB_STATE_FAILED)):
             await self._ledger.change(child, _wait_again)
         if job.state == v1.JOB_STATE_QUEUED:
             await self._dispatcher.enqueue(job)

@@ -29,6 +29,7 @@ from mistudio_runtime.errors import (
     Violation,
 )
 from mistudio_runtime.settings import Settings
+from mistudio_runtime.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
 
@@ -59,11 +60,13 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         log.info("worker attached", worker=session.worker)
         session.send(self._registered())
         reader = asyncio.create_task(self._read(request_iterator, session, status))
+        reader.add_done_callback(lambda _: session.end())
         try:
-            while (answer := await _next(session, reader)) is not None:
-                yield answer
+            async for message in session.messages():
+                yield message
+            reader.result()
         finally:
-            reader.cancel()
+            await end_tasks(reader)
             self._sessions.close(session)
             log.info("worker detached", worker=session.worker)
 
@@ -100,12 +103,13 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
     async def _read(self, requests: Requests, session: Session, status: v1.WorkerStatus) -> None:
         tasks, opened = OrderedTasks(MAX_UNDER_WAY), time.monotonic()
         try:
-            async for request in requests:
+            async for message in requests:
                 if self._stalls.since(opened):
                     return  # the worker has another gateway by now: what it once said here is no longer true
-                _hear(request, session)
-                # One job's messages keep their order; those of other jobs do not wait for its writes to be synced.
-                await tasks.add(_key(request), partial(self._handle, request, session, status))
+                for request in message.batch.requests if message.HasField("batch") else [message]:
+                    _hear(request, session)
+                    # One job's messages keep their order; those of other jobs do not wait for its writes to be synced.
+                    await tasks.add(_key(request), partial(self._handle, request, session, status))
         finally:
             await tasks.stop()
 
@@ -138,6 +142,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         del status.running[:]
         status.running.extend(beat.running)
         status.rss_bytes, status.draining = beat.rss_bytes, beat.draining
+        status.gpu_memory_bytes = beat.gpu_memory_bytes
         status.host_status.CopyFrom(beat.host_status)
         if beat.queues:
             del status.worker.queues[:]
@@ -165,16 +170,3 @@ def _key(request: v1.AttachRequest) -> str:
     """Returns what the message is about: a job, or "" for the worker itself."""
     message = getattr(request, request.WhichOneof("message") or "heartbeat")
     return str(getattr(message, "job_id", ""))
-
-
-async def _next(session: Session, reader: asyncio.Task[None]) -> v1.AttachResponse | None:
-    """Returns the next message for the worker, or None when it has gone away."""
-    waiting = asyncio.create_task(session.outbox.get())
-    try:
-        await asyncio.wait({waiting, reader}, return_when=asyncio.FIRST_COMPLETED)
-        if waiting.done():
-            return waiting.result()
-        reader.result()
-        return None
-    finally:
-        waiting.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 
 import structlog
 
@@ -12,6 +13,7 @@ from mistudio_gateway.clock_offset import ClockOffset
 log = structlog.get_logger(__name__)
 
 OUTBOX_SIZE = 10_000
+MAX_BATCH = 256
 
 
 class Session:
@@ -22,14 +24,33 @@ class Session:
         self.worker = status.worker.name
         self.status = status
         self.clock = ClockOffset()
-        self.outbox: asyncio.Queue[v1.AttachResponse] = asyncio.Queue(OUTBOX_SIZE)
+        self._outbox: list[v1.AttachResponse] = []
+        self._news = asyncio.Event()
+        self._over = False
 
     def send(self, message: v1.AttachResponse) -> None:
         """Queues a message; one too many is dropped, for heartbeats and resends repeat what matters."""
-        try:
-            self.outbox.put_nowait(message)
-        except asyncio.QueueFull:
+        if len(self._outbox) >= OUTBOX_SIZE:
             log.warning("worker does not read its commands", worker=self.worker)
+            return
+        self._outbox.append(message)
+        self._news.set()
+
+    def end(self) -> None:
+        """Ends the stream when what is queued has been sent."""
+        self._over = True
+        self._news.set()
+
+    async def messages(self) -> AsyncIterator[v1.AttachResponse]:
+        """Yields what is to be sent, what is ready at the same time as one message."""
+        while True:
+            await self._news.wait()
+            self._news.clear()
+            while self._outbox:
+                ready, self._outbox = self._outbox[:MAX_BATCH], self._outbox[MAX_BATCH:]
+                yield ready[0] if len(ready) == 1 else v1.AttachResponse(batch=v1.AttachResponseBatch(responses=ready))
+            if self._over:
+                return
 
 
 class Sessions:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 
 from mistudio import v1
 from mistudio_gateway import job_ids
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.queues.limits import QueueLimits
 from mistudio_gateway.quoting import quoted
 from mistudio_gateway.records import new_job
-from mistudio_gateway.validation import Scope, validate_request
+from mistudio_gateway.validation import Scope, looks_at_files, validate_request
 from mistudio_gateway.validation.references import body_of, kind_of, references
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.errors import ConflictError, ExhaustedError
@@ -19,6 +21,7 @@ from mistudio_runtime.queues import QueueTable
 from mistudio_runtime.settings import Settings
 
 MAX_REQUEST_ID = 128
+MAX_REQUESTS = 1_000
 MAX_STEPS = 1_000
 MAX_STEP_NAME = 64
 
@@ -27,7 +30,14 @@ class Submission:
     """Admits jobs. The record comes first, then the message: a crash between them is mended by the reconciler."""
 
     def __init__(
-        self, ledger: Ledger, dispatcher: Dispatcher, store: ArtifactStore, settings: Settings, table: QueueTable
+        self,
+        ledger: Ledger,
+        dispatcher: Dispatcher,
+        store: ArtifactStore,
+        settings: Settings,
+        *,
+        table: QueueTable,
+        limits: QueueLimits,
     ) -> None:
         """Takes what admission needs."""
         self._ledger = ledger
@@ -35,6 +45,7 @@ class Submission:
         self._store = store
         self._settings = settings
         self._table = table
+        self._limits = limits
 
     async def submit(self, request: v1.JobRequest, request_id: str = "", *, validate_only: bool = False) -> v1.Job:
         """Validates, records and enqueues one job; the same request_id answers with the same job.
@@ -44,15 +55,33 @@ class Submission:
         Raises InvalidRequestError, UnimplementedError, ConflictError, ExhaustedError, UnavailableError.
         """
         scope = self.scope()
-        scope.require(len(request_id) <= MAX_REQUEST_ID, "request_id", f"is at most {MAX_REQUEST_ID} characters")
+        self._check_request_id(request_id, scope)
         job_id = job_ids.job_id(request_id)
-        repeated = request_id and self._ledger.mirrored(job_id) and kind_of(request.spec)
-        if not repeated:
-            # A repeated call must not fail because the world has changed since the first.
-            await asyncio.to_thread(validate_request, request, "job", scope)  # it looks at files
+        if not self._is_repeated(job_id, request, request_id):
+            await self._validate([(request, "job")], scope)
         scope.raise_if_any()
         job = new_job("" if validate_only else job_id, request, self._table, utc_now())
-        return job if validate_only else await self._record(job)
+        if validate_only:
+            return job
+        with self._room([job]):
+            return await self._record(job)
+
+    async def submit_many(self, requests: Sequence[v1.SubmitJobRequest]) -> list[v1.Job]:
+        """Validates all requests, then records and enqueues them; one bad request refuses all.
+
+        Repeated with the same request_ids it answers with the same jobs, also after it was broken off in the middle.
+        Raises what `submit` raises.
+        """
+        scope = self.scope()
+        scope.require(0 < len(requests) <= MAX_REQUESTS, "requests", f"are 1 to {MAX_REQUESTS}")
+        ids = [job_ids.job_id(request.request_id) for request in requests]
+        if len(requests) <= MAX_REQUESTS:
+            await self._validate_many(requests, ids, scope)
+        scope.raise_if_any()
+        now = utc_now()
+        jobs = [new_job(job_id, request.job, self._table, now) for job_id, request in zip(ids, requests, strict=True)]
+        with self._room(jobs):
+            return await self._record_all(jobs)
 
     async def submit_pipeline(self, steps: Sequence[v1.PipelineStep], request_id: str = "") -> tuple[str, list[v1.Job]]:
         """Validates all steps, then records and enqueues them; returns the pipeline's id and its jobs."""
@@ -60,13 +89,50 @@ class Submission:
         pipeline_id = job_ids.pipeline_id(request_id)
         ids = {name: job_ids.step_job_id(request_id, name) for name in names}
         jobs = [self._step_job(step, ids, pipeline_id) for step in steps]
-        # Children first: a root that runs before its children are recorded could end unnoticed by a crash.
-        recorded = {job.id: await self._record(job) for job in reversed(jobs)}
+        with self._room(jobs):
+            # Children first: a root that runs before its children are recorded could end unnoticed by a crash.
+            children = await self._record_all([job for job in jobs if job.depends_on])
+            roots = await self._record_all([job for job in jobs if not job.depends_on])
+        recorded = {job.id: job for job in [*children, *roots]}
         return pipeline_id, [recorded[job.id] for job in jobs]
 
     def scope(self) -> Scope:
         """Returns what requests are validated against."""
         return Scope(self._store, self._settings, self._table, self._ledger.mirrored)
+
+    def _room(self, jobs: Sequence[v1.Job]) -> AbstractContextManager[None]:
+        """Keeps places in the queues while jobs are recorded; a repeated call needs none. Raises ExhaustedError."""
+        return self._limits.room(job for job in jobs if self._ledger.mirrored(job.id) is None)
+
+    async def _validate_many(self, requests: Sequence[v1.SubmitJobRequest], ids: Sequence[str], scope: Scope) -> None:
+        fresh = []
+        for index, (job_id, request) in enumerate(zip(ids, requests, strict=True)):
+            path = f"requests[{index}]"
+            scope.require(not request.validate_only, f"{path}.validate_only", "is not for many jobs at once")
+            self._check_request_id(request.request_id, scope, f"{path}.request_id")
+            if not self._is_repeated(job_id, request.job, request.request_id):
+                fresh.append((request.job, f"{path}.job"))
+        scope.require(len(set(ids)) == len(ids), "requests", "name a request_id twice")
+        await self._validate(fresh, scope)
+
+    async def _validate(self, requests: Sequence[tuple[v1.JobRequest, str]], scope: Scope) -> None:
+        """Validates requests, each under its path; those that name artifacts in a thread, which looks at files."""
+
+        def validate_all() -> None:
+            for request, path in requests:
+                validate_request(request, path, scope)
+
+        if any(looks_at_files(request.spec) for request, _ in requests):
+            await asyncio.to_thread(validate_all)
+        else:
+            validate_all()
+
+    def _is_repeated(self, job_id: str, request: v1.JobRequest, request_id: str) -> bool:
+        """Tells whether a call is one that was accepted before: it must not fail because the world has changed."""
+        return bool(request_id and self._ledger.mirrored(job_id) and kind_of(request.spec))
+
+    def _check_request_id(self, request_id: str, scope: Scope, path: str = "request_id") -> None:
+        scope.require(len(request_id) <= MAX_REQUEST_ID, path, f"is at most {MAX_REQUEST_ID} characters")
 
     def _validate_steps(self, steps: Sequence[v1.PipelineStep], request_id: str) -> list[str]:
         scope = self.scope()
@@ -92,6 +158,15 @@ class Submission:
         job = new_job(ids[step.name], request, self._table, utc_now())
         job.pipeline_id, job.step = pipeline_id, step.name
         return job
+
+    async def _record_all(self, jobs: Sequence[v1.Job]) -> list[v1.Job]:
+        """Records side by side, so that they are synced to disk together; raises the first error when all are done."""
+        results = await asyncio.gather(*map(self._record, jobs), return_exceptions=True)
+        recorded = [result for result in results if isinstance(result, v1.Job)]
+        for result in results:
+            if isinstance(result, BaseException):
+                raise result
+        return recorded
 
     async def _record(self, job: v1.Job) -> v1.Job:
         created = await self._ledger.create(job)

@@ -1,6 +1,7 @@
 """Every name that the mesh uses in the broker."""
 
 import re
+from collections.abc import Iterable
 
 from mistudio_runtime.queues import PRIORITIES
 
@@ -8,12 +9,20 @@ JOBS_STREAM = "JOBS"
 EVENTS_STREAM = "EVENTS"
 LEDGER_BUCKET = "mistudio_jobs"
 WORKERS_BUCKET = "mistudio_workers"
+QUEUES_BUCKET = "mistudio_queues"
+PAUSES_KEY = "paused"
+"""The one record of that bucket: one read tells of all queues, as they are at one moment."""
 SCHEDULES_STREAM = "SCHEDULES"
 SCHEDULES_BUCKET = "mistudio_schedules"
+LEASES_BUCKET = "mistudio_leases"
 
 ALL_JOBS = "mistudio.jobs.>"
+PAUSES_CHANGED = "mistudio.pauses"
+LEDGER_NUDGE = "mistudio.ledger"
+"""Where gateways tell each other that they have changed the ledger; says who."""
 ALL_COMMANDS = "mistudio.command.*"
 
+_PRIORITY = re.compile(rb"10|[1-9]")
 EVENT_SUBJECTS = {
     "job": "mistudio.events",
     "progress": "mistudio.progress",
@@ -26,6 +35,7 @@ ALL_EVENTS = "mistudio.*.*"
 
 MESSAGE_ID = "Nats-Msg-Id"
 MESSAGE_TTL = "Nats-TTL"
+EXPECTED_REVISION = "Nats-Expected-Last-Subject-Sequence"
 ENQUEUE_COUNT = "Mistudio-Enqueue-Count"
 
 WORKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(@[A-Za-z0-9_-]{1,128})?")
@@ -41,6 +51,11 @@ def bucket_stream(bucket: str) -> str:
     return f"KV_{bucket}"
 
 
+def ledger_subject(job_id: str) -> str:
+    """Returns the subject of a job's record in the stream under the ledger's bucket."""
+    return f"$KV.{LEDGER_BUCKET}.{job_id}"
+
+
 def job_subject(queue: str, priority: int, job_id: str) -> str:
     """Returns the subject of a job's message. The job's id in it lets one message be found, counted and purged."""
     return f"mistudio.jobs.{queue}.{priority}.{job_id}"
@@ -54,6 +69,11 @@ def queue_filter(queue: str, priority: int) -> str:
 def job_of_subject(subject: str) -> str:
     """Returns the job's id from the subject of its message or event."""
     return subject.rsplit(".", 1)[-1]
+
+
+def queue_of_job(subject: str) -> str:
+    """Returns the queue from the subject of a job's message."""
+    return subject.split(".", 3)[2]
 
 
 def consumer(queue: str, priority: int) -> str:
@@ -84,6 +104,16 @@ def wake_subject(queue: str) -> str:
 def queue_of_wake(subject: str) -> str:
     """Returns the queue from the subject of a wake-up."""
     return subject.rsplit(".", 1)[-1]
+
+
+def wake_payload(priorities: Iterable[int]) -> bytes:
+    """Returns what a wake-up says: the priorities that have new messages; none named means any."""
+    return ",".join(map(str, sorted(set(priorities)))).encode()
+
+
+def priorities_of_wake(payload: bytes) -> list[int]:
+    """Returns the priorities of a wake-up; a stranger's payload names none."""
+    return [int(priority) for priority in payload.split(b",") if _PRIORITY.fullmatch(priority)]
 
 
 def command_subject(worker: str) -> str:

@@ -52,14 +52,19 @@ async def _provision(js: JetStreamContext, table: QueueTable, settings: Settings
         await _ensure_bucket(js, bucket)
 
 
-async def ledger_bucket(js: JetStreamContext, settings: Settings) -> KeyValue:
-    """Opens, or makes, the bucket with one record a job."""
-    return await patiently("opening the ledger", lambda: _ensure_bucket(js, _ledger(settings)))
-
-
 async def workers_bucket(js: JetStreamContext, settings: Settings) -> KeyValue:
     """Opens, or makes, the bucket with one record a live worker; a record disappears with its worker."""
     return await patiently("opening the workers' records", lambda: _ensure_bucket(js, _workers(settings)))
+
+
+async def queues_bucket(js: JetStreamContext, settings: Settings) -> KeyValue:
+    """Opens, or makes, the bucket that says which queues are paused."""
+    return await patiently("opening the queues' record", lambda: _ensure_bucket(js, _queues(settings)))
+
+
+async def leases_bucket(js: JetStreamContext, settings: Settings) -> KeyValue:
+    """Opens, or makes, the bucket with one record a device in use."""
+    return await _ensure_bucket(js, _leases(settings))
 
 
 def streams(settings: Settings) -> list[StreamConfig]:
@@ -69,7 +74,7 @@ def streams(settings: Settings) -> list[StreamConfig]:
 
 def buckets(settings: Settings) -> list[StreamConfig]:
     """Returns what a gateway with these settings makes of the streams under the buckets; the rest is the client's."""
-    return [_under(bucket) for bucket in (_ledger(settings), _workers(settings))]
+    return [_under(bucket) for bucket in (_ledger(settings), _workers(settings), _queues(settings), _leases(settings))]
 
 
 def consumers(table: QueueTable, settings: Settings) -> list[ConsumerConfig]:
@@ -86,6 +91,14 @@ def _workers(settings: Settings) -> KeyValueConfig:
     return KeyValueConfig(bucket=names.WORKERS_BUCKET, history=1, ttl=ttl, replicas=settings.nats_replicas)
 
 
+def _queues(settings: Settings) -> KeyValueConfig:
+    return KeyValueConfig(bucket=names.QUEUES_BUCKET, history=1, replicas=settings.nats_replicas)
+
+
+def _leases(settings: Settings) -> KeyValueConfig:
+    return KeyValueConfig(bucket=names.LEASES_BUCKET, history=1, replicas=settings.nats_replicas)
+
+
 def _under(bucket: KeyValueConfig) -> StreamConfig:
     ttl = bucket.ttl or 0.0
     return StreamConfig(
@@ -97,6 +110,8 @@ def _under(bucket: KeyValueConfig) -> StreamConfig:
         duplicate_window=min(ttl or DUPLICATE_WINDOW_SECONDS, DUPLICATE_WINDOW_SECONDS),
         max_msgs_per_subject=bucket.history,
         num_replicas=bucket.replicas,
+        allow_direct=True,
+        allow_atomic=True,
     )
 
 
@@ -109,6 +124,7 @@ def _jobs_stream(settings: Settings) -> StreamConfig:
         discard=DiscardPolicy.NEW,
         max_msgs=MAX_QUEUED_JOBS,
         duplicate_window=DUPLICATE_WINDOW_SECONDS,
+        allow_atomic=True,
         num_replicas=settings.nats_replicas,
     )
 
@@ -124,8 +140,8 @@ def _events_stream(settings: Settings) -> StreamConfig:
         max_age=EVENT_DAYS * _DAY,
         duplicate_window=DUPLICATE_WINDOW_SECONDS,
         allow_direct=True,
-        allow_msg_ttl=True,
         allow_atomic=True,
+        allow_msg_ttl=True,
         num_replicas=settings.nats_replicas,
     )
 
@@ -154,9 +170,9 @@ async def _ensure_bucket(js: JetStreamContext, config: KeyValueConfig) -> KeyVal
     try:
         found = await js.key_value(config.bucket)
     except NotFoundError:
-        return await js.create_key_value(config)
+        found = await js.create_key_value(config)
     wanted = _under(config)
-    may_change = ("max_age", "duplicate_window", "num_replicas")
+    may_change = ("max_age", "duplicate_window", "num_replicas", "allow_direct", "allow_atomic")
     current: dict[str, Any] = {name: getattr(wanted, name) for name in may_change}
     there = (await js.stream_info(names.bucket_stream(config.bucket))).config
     if any(getattr(there, name) != value for name, value in current.items()):

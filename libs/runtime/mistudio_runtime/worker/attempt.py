@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
+from functools import partial
 from typing import Protocol
 
 import structlog
@@ -20,6 +22,7 @@ from mistudio_runtime.worker.session import WorkerSession
 log = structlog.get_logger(__name__)
 
 _STOPS = {v1.ATTEMPT_COMMAND_CANCEL: Stop.CANCEL, v1.ATTEMPT_COMMAND_PAUSE: Stop.PAUSE}
+_MOST_PAUSE_SECONDS = 1.0
 _ABANDONED_DELAY = timedelta(seconds=1)
 
 
@@ -36,7 +39,7 @@ class Run(Protocol):
         """Ends the job at once."""
 
 
-MakeRun = Callable[[v1.Job, int], Run]
+MakeRun = Callable[[v1.ClaimAnswer], Run]
 
 
 class Attempt:
@@ -50,6 +53,8 @@ class Attempt:
         self.job_id = message.job_id
         self.number = 0
         """The attempt's number, once the claim is granted."""
+        self.device = ""
+        """The device that it holds, if it holds one."""
         self._message = message
         self._session = session
         self._make_run = make_run
@@ -57,21 +62,39 @@ class Attempt:
         self._run: Run | None = None
         self._stop: Stop | None = None
         self._abandoned = False
+        self._settlement: Callable[[], Awaitable[None]] | None = None
 
     async def process(self) -> v1.Job | None:
-        """Sees the message through; returns the job if it has succeeded here."""
+        """Claims the job and runs it until the ledger has its end; returns the job if it has succeeded here.
+
+        The message is still held then: `settle` is to follow, and is all that is left to do if this raised.
+        """
+        answer = await self._session.claim(v1.Claim(job_id=self.job_id, enqueue_count=self._message.enqueue_count))
+        if answer.verdict == v1.CLAIM_VERDICT_GRANTED:
+            return await self._run_claimed(answer)
+        log.info("claim refused", job=self.job_id, reason=answer.reason)
+        if answer.verdict == v1.CLAIM_VERDICT_DROP:
+            self._settlement = self._message.acknowledge
+        else:
+            delay = answer.delay.ToTimedelta()
+            await self._message.give_back(delay)
+            # Its slot stays taken for a while: a queue full of jobs that wait would be asked for one after the other.
+            await asyncio.sleep(0.9 * min(delay.total_seconds(), _MOST_PAUSE_SECONDS))
+        return None
+
+    async def settle(self) -> None:
+        """Acknowledges the message or gives it back, and lets go of it."""
         try:
-            answer = await self._session.claim(v1.Claim(job_id=self.job_id, enqueue_count=self._message.enqueue_count))
-            if answer.verdict == v1.CLAIM_VERDICT_GRANTED:
-                return await self._run_claimed(answer)
-            log.info("claim refused", job=self.job_id, reason=answer.reason)
-            if answer.verdict == v1.CLAIM_VERDICT_DROP:
-                await self._message.acknowledge()
-            else:
-                await self._message.give_back(answer.delay.ToTimedelta())
-            return None
+            if self._settlement is not None:
+                await self._settlement()
         finally:
-            await self._message.release()
+            self._message.release()
+
+    def running(self, rss_bytes: int) -> v1.RunningAttempt:
+        """Returns what the mesh is told of it while it runs, with the resident memory of its process."""
+        return v1.RunningAttempt(
+            job_id=self.job_id, attempt=self.number, queue=self.queue, device=self.device, rss_bytes=rss_bytes
+        )
 
     def command(self, command: v1.AttemptCommand.ValueType) -> None:
         """Obeys the gateway."""
@@ -92,30 +115,33 @@ class Attempt:
             self._run.stop(stop, self._grace)
 
     async def _run_claimed(self, answer: v1.ClaimAnswer) -> v1.Job | None:
-        self.number = answer.attempt
+        self.number, self.device = answer.attempt, answer.device
         log.info("job begins", job=self.job_id, kind=answer.job.kind, attempt=self.number)
-        end = await self._run_to_its_end(answer.job)
+        end = await self._run_to_its_end(answer)
         outcome = v1.AttemptOutcome.Name(end.outcome).removeprefix("ATTEMPT_OUTCOME_")
         log.info("job ends", job=self.job_id, attempt=self.number, outcome=outcome, reason=end.failure.reason)
         if self._abandoned:
-            await self._message.give_back(_ABANDONED_DELAY)
+            self._settlement = partial(self._message.give_back, _ABANDONED_DELAY)
             return None
         ended = await self._session.end(end)
         if ended.HasField("redeliver_after"):
-            await self._message.give_back(ended.redeliver_after.ToTimedelta())
+            self._settlement = partial(self._message.give_back, ended.redeliver_after.ToTimedelta())
         elif ended.current:
-            await self._message.acknowledge()
+            self._settlement = self._message.acknowledge
         # A stale attempt must not remove the message: it belongs to the attempt that has taken its place.
         succeeded = ended.current and end.outcome == v1.ATTEMPT_OUTCOME_SUCCEEDED
         return answer.job if succeeded else None
 
-    async def _run_to_its_end(self, job: v1.Job) -> v1.AttemptEnd:
+    async def _run_to_its_end(self, answer: v1.ClaimAnswer) -> v1.AttemptEnd:
         try:
-            self._run = limited(self._make_run(job, self.number), job, self.number, self._grace)
+            self._run = limited(self._make_run(answer), answer.job, self.number, self._grace)
         except JobFailure as failure:
             return v1.AttemptEnd(
-                job_id=job.id, attempt=self.number, outcome=v1.ATTEMPT_OUTCOME_FAILED, failure=failure_of(failure)
+                job_id=self.job_id, attempt=self.number, outcome=v1.ATTEMPT_OUTCOME_FAILED, failure=failure_of(failure)
             )
         if self._stop is not None:
             self._run.stop(self._stop, self._grace)
-        return await self._run.run(self._session.report)
+        try:
+            return await self._run.run(self._session.report)
+        finally:
+            self._run = None  # what comes now comes too late for it

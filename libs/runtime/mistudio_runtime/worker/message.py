@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import time
 from datetime import timedelta
 
 import nats.errors
@@ -20,20 +21,45 @@ _ACK_TRIES = 5
 _COUNT = re.compile(r"[0-9]{1,9}")
 
 
+class MessageKeeper:
+    """Keeps held messages from being delivered elsewhere: one task of the worker's loop, which no job can block."""
+
+    def __init__(self, ack_wait: float) -> None:
+        """Takes the consumers' ack_wait, in seconds."""
+        self._interval = ack_wait / _KEEPS_PER_WAIT
+        self._held: set[HeldMessage] = set()
+
+    def hold(self, message: Msg) -> HeldMessage:
+        """Begins to keep a message."""
+        held = HeldMessage(message, self)
+        self._held.add(held)
+        return held
+
+    def release(self, held: HeldMessage) -> None:
+        """Ends the keeping of a message."""
+        self._held.discard(held)
+
+    async def run(self) -> None:
+        """Keeps for ever. A short job's message is never touched."""
+        while True:
+            await asyncio.sleep(self._interval / 2)
+            due = time.monotonic() - self._interval / 2
+            for held in [held for held in self._held if held.kept <= due]:
+                await held.keep()
+
+
 class HeldMessage:
-    """Keeps a message from being delivered elsewhere while the block runs; then it is acknowledged or given back.
+    """One message. It is acknowledged or given back, and released in the end."""
 
-    The keeping is a task of the worker's loop, which no job computes on, so no job can block it.
-    """
-
-    def __init__(self, message: Msg, ack_wait: float) -> None:
-        """Takes the message and the consumer's ack_wait, in seconds."""
+    def __init__(self, message: Msg, keeper: MessageKeeper) -> None:
+        """Takes the message and who keeps it."""
         self.job_id = names.job_of_subject(message.subject)
         count = (message.headers or {}).get(names.ENQUEUE_COUNT, "")
         self.enqueue_count = int(count) if _COUNT.fullmatch(count) else 0  # a stranger's message: its claim is dropped
+        self.kept = time.monotonic()
+        """When the broker last heard that it is held."""
         self._message = message
-        self._interval = ack_wait / _KEEPS_PER_WAIT
-        self._keeping = asyncio.create_task(self._keep())
+        self._keeper = keeper
 
     async def acknowledge(self) -> None:
         """Removes the message for good, with the server's confirmation.
@@ -54,14 +80,12 @@ class HeldMessage:
         with contextlib.suppress(nats.errors.Error):
             await self._message.nak(delay=max(delay.total_seconds(), 0.0) or None)
 
-    async def release(self) -> None:
+    def release(self) -> None:
         """Ends the keeping."""
-        self._keeping.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._keeping
+        self._keeper.release(self)
 
-    async def _keep(self) -> None:
-        while True:
-            await asyncio.sleep(self._interval)
-            with contextlib.suppress(nats.errors.Error):
-                await self._message.in_progress()
+    async def keep(self) -> None:
+        """Says that it is still held."""
+        self.kept = time.monotonic()
+        with contextlib.suppress(nats.errors.Error):
+            await self._message.in_progress()

@@ -6,8 +6,7 @@ import asyncio
 import contextlib
 import itertools
 import json
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import nats.errors
 import structlog
@@ -16,81 +15,106 @@ from nats.aio.msg import Msg
 
 from mistudio_runtime.broker import names
 from mistudio_runtime.queues import Queue
+from mistudio_runtime.worker.lane import LOOK_SECONDS, Lane, Lanes
 from mistudio_runtime.worker.slots import Slots
 
 log = structlog.get_logger(__name__)
 
-STARVATION_GUARD = 10
-"""Every so many pulls from a queue the lowest priority is asked first, so that it moves under constant load."""
 _PULL_SECONDS = 2.0
-_LOOK_SECONDS = 1.0  # redeliveries come without a wake-up
-_REQUEST = json.dumps({"batch": 1, "no_wait": True}).encode()
+
+
+class _Request:
+    """Asked for `left` messages; done when they are here or the broker says that there are no more."""
+
+    def __init__(self, number: int, count: int) -> None:
+        self.number = number
+        self.left = count
+        self.done = asyncio.Event()
+
+    def take(self) -> None:
+        self.left -= 1
+        if not self.left:
+            self.done.set()
 
 
 class Puller:
-    """Never holds more messages than there are free slots."""
+    """Never holds more messages than there are free slots: it asks for so many, and for the next when it has them."""
 
     def __init__(
         self, client: Client, queues: Sequence[Queue], slots: Slots, start: Callable[[str, Msg], None]
     ) -> None:
-        """Takes the queues to serve, and what starts a message that was pulled from one."""
+        """Takes the queues to serve, and what takes a slot and starts a message that was pulled."""
         self._client = client
-        self._queues = sorted(queues, key=lambda queue: -queue.priority)
+        self._lanes = {queue.name: Lanes(queue.name) for queue in sorted(queues, key=lambda queue: -queue.priority)}
         self._slots = slots
         self._start = start
-        self._pulls = {queue.name: itertools.count(1) for queue in queues}
-        self._look_at = {queue.name: 0.0 for queue in queues}
+        self._inbox = client.new_inbox()
+        self._numbers = itertools.count(1)
+        self._request: _Request | None = None
 
     async def run(self, attached: asyncio.Event) -> None:
         """Pulls for ever, while the worker is attached to a gateway."""
-        for queue in self._queues:
-            await self._client.subscribe(names.wake_subject(queue.name), cb=self._on_wake)
+        for queue in self._lanes:
+            await self._client.subscribe(names.wake_subject(queue), cb=self._on_wake)
+        await self._client.subscribe(f"{self._inbox}.*", cb=self._on_message)
         while True:
             await attached.wait()
             self._slots.freed.clear()
             if not await self._fill():
                 with contextlib.suppress(TimeoutError):
-                    async with asyncio.timeout(_LOOK_SECONDS):
+                    async with asyncio.timeout(LOOK_SECONDS):
                         await self._slots.freed.wait()
 
     async def _on_wake(self, message: Msg) -> None:
-        self._look_at[names.queue_of_wake(message.subject)] = 0.0
+        self._lanes[names.queue_of_wake(message.subject)].wake(names.priorities_of_wake(message.data))
         self._slots.freed.set()
 
+    async def _on_message(self, message: Msg) -> None:
+        request = self._request
+        if (message.headers or {}).get("Status"):
+            if request is not None and message.subject.endswith(f".{request.number}"):
+                request.done.set()
+        elif request is None or not request.left:
+            with contextlib.suppress(nats.errors.Error):
+                await message.nak()  # the answer to a request that was given up
+        else:
+            request.take()
+            self._start(names.queue_of_job(message.subject), message)
+
     async def _fill(self) -> bool:
-        pulled = False
-        for queue in self._queues:
-            if self._slots.free(queue.name) and (message := await self._look(queue.name)):
-                self._slots.take(queue.name)
-                self._start(queue.name, message)
-                pulled = True
-        return pulled
+        pulled = 0
+        for queue, lanes in self._lanes.items():
+            if free := self._slots.free(queue):
+                got = await self._ask_in_turn(lanes.lowest_first(), 1) if lanes.guard_is_due(free) else 0
+                got += await self._ask_in_turn(lanes.highest_first(), free - got)
+                lanes.filled(got)
+                pulled += got
+        return pulled > 0
 
-    async def _look(self, queue: str) -> Msg | None:
-        """Asks a queue, unless it was found empty lately and nobody has woken this worker for it since."""
-        now = time.monotonic()
-        if now < self._look_at[queue]:
-            return None
-        self._look_at[queue] = now + _LOOK_SECONDS  # before asking: a wake-up while asking must count
-        message = await self._pull(queue)
-        if message is not None:
-            self._look_at[queue] = 0.0
-        return message
+    async def _ask_in_turn(self, lanes: Iterable[Lane], count: int) -> int:
+        wanted = count
+        for lane in lanes:
+            if not wanted:
+                break
+            wanted -= await self._ask(lane, wanted)
+        return count - wanted
 
-    async def _pull(self, queue: str) -> Msg | None:
-        for consumer in self._order(queue):
-            subject = f"$JS.API.CONSUMER.MSG.NEXT.{names.JOBS_STREAM}.{consumer}"
-            try:
-                # A pulled message keeps its own subject, so the client's shared inbox could not tell whose it is.
-                message = await self._client.request(subject, _REQUEST, timeout=_PULL_SECONDS, old_style=True)
-            except nats.errors.Error as error:
-                log.warning("queue cannot be asked", queue=queue, kind=type(error).__name__)
-                return None
-            if not (message.headers or {}).get("Status"):
-                return message
-        return None
-
-    def _order(self, queue: str) -> Iterator[str]:
-        highest_first = names.consumers(queue)
-        guard = next(self._pulls[queue]) % STARVATION_GUARD == 0
-        return iter(reversed(highest_first) if guard else highest_first)
+    async def _ask(self, lane: Lane, count: int) -> int:
+        """Returns how many messages came."""
+        lane.expect_empty()  # before asking: a wake-up while asking must count
+        self._request = request = _Request(next(self._numbers), count)
+        try:
+            await self._client.publish(
+                f"$JS.API.CONSUMER.MSG.NEXT.{names.JOBS_STREAM}.{lane.consumer}",
+                json.dumps({"batch": count, "no_wait": True}).encode(),
+                reply=f"{self._inbox}.{request.number}",
+            )
+            async with asyncio.timeout(_PULL_SECONDS):
+                await request.done.wait()
+        except (TimeoutError, nats.errors.Error) as error:
+            log.warning("queue cannot be asked", queue=lane.queue, kind=type(error).__name__)
+        finally:
+            self._request = None
+        if not request.left:
+            lane.wake()
+        return count - request.left

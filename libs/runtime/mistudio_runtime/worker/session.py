@@ -25,6 +25,7 @@ _FIRST_RETRY_SECONDS = 0.2
 _LAST_RETRY_SECONDS = 2.0
 _REPEAT_SECONDS = 5.0
 _MAX_UNANSWERED = 5_000
+_MAX_BATCH = 256
 _REGISTER_SECONDS = 10.0
 
 
@@ -53,7 +54,7 @@ class WorkerSession:
         on_command: Callable[[v1.AttachResponse], None],
         ack_wait: float,
     ) -> None:
-        """Takes gateways' addresses, what to say at each connection and heartbeat, who obeys commands, and ack_wait."""
+        """Takes "host:port" or several, what to say at each connection and heartbeat, who obeys commands, and ack_wait."""
         self.attached = asyncio.Event()
         """Set while a gateway has registered this worker."""
         self._gateways = Gateways(gateway)
@@ -154,13 +155,16 @@ class WorkerSession:
 
     async def _write(self, call: Any) -> None:
         while True:
-            request = await self._outbox.get()
+            requests = [await self._outbox.get()]
+            while len(requests) < _MAX_BATCH and not self._outbox.empty():
+                requests.append(self._outbox.get_nowait())
             try:
-                await call.write(request)
+                await call.write(_together(requests))
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
                 return  # the reader sees the end of the stream, with its status
             finally:
-                self._outbox.task_done()
+                for _ in requests:
+                    self._outbox.task_done()
 
     async def _beat(self, interval: float) -> None:
         while True:
@@ -179,16 +183,23 @@ class WorkerSession:
                 self._outbox.put_nowait(waiting.request)
 
     async def _read(self, call: Any) -> None:
-        while (response := await call.read()) != grpc.aio.EOF:
-            if response.in_reply_to:
-                self._take_answer(response)
-            else:
-                self._on_command(response)
+        while (message := await call.read()) != grpc.aio.EOF:
+            for response in message.batch.responses if message.HasField("batch") else [message]:
+                if response.in_reply_to:
+                    self._take_answer(response)
+                else:
+                    self._on_command(response)
 
     def _take_answer(self, response: v1.AttachResponse) -> None:
         waiting = self._unanswered.pop(response.in_reply_to, None)
         if waiting is not None and not waiting.answer.done():
             waiting.answer.set_result(response)
+
+
+def _together(requests: list[v1.AttachRequest]) -> v1.AttachRequest:
+    if len(requests) == 1:
+        return requests[0]
+    return v1.AttachRequest(batch=v1.AttachRequestBatch(requests=requests))
 
 
 def _raise_if_refused(error: grpc.aio.AioRpcError) -> None:

@@ -20,6 +20,10 @@ class Slots:
         """Returns how many more jobs of a queue may start."""
         return max(0, self.limits[queue] - self._taken[queue])
 
+    def taken(self, queue: str) -> int:
+        """Returns how many jobs of a queue have a slot."""
+        return self._taken[queue]
+
     def take(self, queue: str) -> None:
         """Takes a slot."""
         self._taken[queue] += 1

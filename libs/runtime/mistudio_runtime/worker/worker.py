@@ -17,18 +17,21 @@ from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.broker import names
 from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.host.status import HostSampler
+from mistudio_runtime.host.usage import own_usage
 from mistudio_runtime.jobs import Service, ServiceContext, Stop
 from mistudio_runtime.jobs.failures import PermanentFailure
 from mistudio_runtime.process import unless_stopped
 from mistudio_runtime.queues import QueueTable
 from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings
+from mistudio_runtime.tasks import end_tasks
 from mistudio_runtime.version import version
 from mistudio_runtime.worker.attempt import Attempt, Run
+from mistudio_runtime.worker.children import ChildProcesses
 from mistudio_runtime.worker.inline import InlineRun
-from mistudio_runtime.worker.isolated import ChildProcesses, IsolatedRun
-from mistudio_runtime.worker.memory import resident_bytes
-from mistudio_runtime.worker.message import HeldMessage
+from mistudio_runtime.worker.isolated import IsolatedRun
+from mistudio_runtime.worker.memory import memory_limit
+from mistudio_runtime.worker.message import MessageKeeper
 from mistudio_runtime.worker.options import WorkerOptions
 from mistudio_runtime.worker.puller import Puller
 from mistudio_runtime.worker.services import handlers_by_kind
@@ -55,7 +58,11 @@ class Worker:
         self._handlers = handlers_by_kind(services)
         self._slots = Slots(options.slots)
         self._host = HostSampler(settings.home)
-        self._attempts: dict[Attempt, asyncio.Task[None]] = {}
+        self._usage = own_usage()
+        self._attempts: dict[str, Attempt] = {}
+        """By job."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._keeper = MessageKeeper(settings.ack_wait_seconds)
         self._stop = asyncio.Event()
         self._children = ChildProcesses([name for service in services for name in service.preload], settings)
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="inline")
@@ -77,23 +84,22 @@ class Worker:
         puller = Puller(client, queues, self._slots, self._start)
         session = asyncio.create_task(self._session.run())
         pulling = asyncio.create_task(puller.run(self._session.attached))
+        keeping = asyncio.create_task(self._keeper.run())
         stopped = asyncio.create_task(stop.wait())
         log.info("worker is ready", worker=self._options.name, address=self._address, queues=list(self._options.slots))
         try:
             await asyncio.wait({session, pulling, stopped}, return_when=asyncio.FIRST_COMPLETED)
-            pulling.cancel()
+            await end_tasks(pulling)
             if not session.done():
                 await self._drain()
         finally:
-            for task in (session, pulling, stopped):
-                task.cancel()
-            results = await asyncio.gather(session, pulling, return_exceptions=True)
+            await end_tasks(session, pulling, stopped, keeping)
             await server.stop(_GOODBYE_SECONDS)
             await client.close()
             self._threads.shutdown(wait=False, cancel_futures=True)
-        for result in results:
-            if isinstance(result, Exception):
-                raise result
+        for task in (session, pulling):
+            if not task.cancelled():
+                task.result()
 
     async def _serve(self) -> MeshServer:
         context = ServiceContext(self._settings, ArtifactStore.open(self._settings.artifacts_url))
@@ -105,26 +111,36 @@ class Worker:
         return server
 
     def _start(self, queue: str, message: Msg) -> None:
-        if any(attempt.job_id == names.job_of_subject(message.subject) for attempt in self._attempts):
-            # Delivered again because the broker heard nothing for a while; who holds the first delivery keeps both.
-            self._slots.give_back(queue)
-            return
-        held = HeldMessage(message, self._settings.ack_wait_seconds)
+        job_id = names.job_of_subject(message.subject)
+        if job_id in self._attempts:
+            return  # delivered again because the broker heard nothing for a while; who holds the first keeps both
+        self._slots.take(queue)
+        held = self._keeper.hold(message)
         attempt = Attempt(queue, held, self._session, self._make_run, self._settings.stop_grace_seconds)
-        self._attempts[attempt] = asyncio.create_task(self._process(attempt))
+        self._attempts[job_id] = attempt
+        task = asyncio.create_task(self._process(attempt))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     async def _process(self, attempt: Attempt) -> None:
         try:
+            await self._run_attempt(attempt)
+        finally:
+            await attempt.settle()
+
+    async def _run_attempt(self, attempt: Attempt) -> None:
+        try:
             job = await attempt.process()
-            if job is not None:
-                await asyncio.to_thread(shutil.rmtree, self._settings.scratch / job.id, ignore_errors=True)
+            if job is not None and (scratch := self._settings.scratch / job.id).exists():
+                await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         except Exception:  # the boundary of one job: the worker lives on, and the message comes again
             log.exception("attempt broke", job=attempt.job_id)
         finally:
-            del self._attempts[attempt]
+            del self._attempts[attempt.job_id]
             self._slots.give_back(attempt.queue)
 
-    def _make_run(self, job: v1.Job, attempt: int) -> Run:
+    def _make_run(self, granted: v1.ClaimAnswer) -> Run:
+        job = granted.job
         handler = self._handlers.get(job.kind)
         if handler is None:
             sentence = (
@@ -132,27 +148,27 @@ class Worker:
             )
             raise PermanentFailure(sentence, reason="NO_HANDLER")
         if handler.isolation == "inline":
-            return InlineRun(handler, job, attempt, self._settings, self._threads)
-        limit = self._options.memory_limit_bytes or self._table.queue(job.queue).memory_limit_bytes
-        return IsolatedRun(self._children, handler, job, attempt, limit)
+            return InlineRun(handler, granted, self._settings, self._threads)
+        limit = memory_limit(self._options.memory_limit_bytes, self._table.queue(job.queue))
+        return IsolatedRun(self._children, handler, granted, limit)
 
     async def _drain(self) -> None:
         log.info("worker drains", running=len(self._attempts))
-        for attempt in list(self._attempts):
+        for attempt in list(self._attempts.values()):
             attempt.stop(Stop.DRAIN)
         # The goodbye and the server's end come after it.
         limit = self._settings.worker_stop_seconds - 2 * _GOODBYE_SECONDS
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(limit):
-                await asyncio.gather(*self._attempts.values())
+                await asyncio.gather(*self._tasks)
         await self._session.say_goodbye(_GOODBYE_SECONDS)
 
     def _obey(self, response: v1.AttachResponse) -> None:
         which = response.WhichOneof("message")
         if which == "command":
-            for attempt in list(self._attempts):
-                if attempt.job_id == response.command.job_id and attempt.number == response.command.attempt:
-                    attempt.command(response.command.command)
+            attempt = self._attempts.get(response.command.job_id)
+            if attempt is not None and attempt.number == response.command.attempt:
+                attempt.command(response.command.command)
         elif which == "drain":
             self._stop.set()
             self._session.beat()
@@ -176,9 +192,11 @@ class Worker:
         return v1.Register(worker=worker, running=self._running(), token=self._settings.token.get_secret_value())
 
     def _heartbeat(self) -> v1.Heartbeat:
+        usage = self._usage.latest()
         return v1.Heartbeat(
             running=self._running(),
-            rss_bytes=resident_bytes(os.getpid()),
+            rss_bytes=usage.rss_bytes,
+            gpu_memory_bytes=usage.gpu_memory_bytes,
             draining=self._stop.is_set(),
             queues=self._served(),
             host_status=self._host.status(),
@@ -186,8 +204,8 @@ class Worker:
 
     def _running(self) -> list[v1.RunningAttempt]:
         return [
-            v1.RunningAttempt(job_id=attempt.job_id, attempt=attempt.number, queue=attempt.queue)
-            for attempt in self._attempts
+            attempt.running(self._children.resident_bytes(attempt.job_id))
+            for attempt in self._attempts.values()
             if attempt.number
         ]
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 
 from mistudio import v1
-from mistudio_gateway.state_machine import is_terminal
+from mistudio_gateway.ledger_record import NANOS, LedgerRecord
 from mistudio_runtime.findings import Finding, fine, warning
 from mistudio_runtime.findings.text import counted, listed
 
@@ -16,18 +16,17 @@ OFTEN = 2
 """So many lost attempts of one job are no accident."""
 
 
-def check_jobs(jobs: Iterable[v1.Job], now: datetime) -> list[Finding]:
+def check_jobs(records: Collection[LedgerRecord], now: datetime) -> list[Finding]:
     """Judges the jobs of the last day."""
-    jobs = list(jobs)
-    recent = [job for job in jobs if not is_terminal(job) or _age(job, now) < LATELY]
+    recent = [record.job for record in records if record.ended is None or _age(record.ended, now) < LATELY]
     failed = [job for job in recent if job.state == v1.JOB_STATE_FAILED]
     lost = [job for job in recent if _losses(job) >= OFTEN]
     found = [*([_failed(failed)] if failed else []), *([_lost(lost)] if lost else [])]
-    return found or [fine(CHECK, f"{counted(len(jobs), 'job')} in the ledger, and none failed in the last 24 hours.")]
+    return found or [fine(CHECK, f"{counted(len(records), 'job')} in the ledger, and none failed in the last day.")]
 
 
-def _age(job: v1.Job, now: datetime) -> timedelta:
-    return now - job.end_time.ToDatetime(UTC)
+def _age(ended: int, now: datetime) -> timedelta:
+    return now - datetime.fromtimestamp(ended / NANOS, UTC)
 
 
 def _losses(job: v1.Job) -> int:

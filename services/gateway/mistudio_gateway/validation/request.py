@@ -35,8 +35,17 @@ VALIDATORS: dict[str, Callable[[Any, str, Scope], None]] = {
     "collect_garbage": upkeep.collect_garbage,
     "prune_checkpoints": upkeep.prune_checkpoints,
     "verify_artifacts": upkeep.verify_artifacts,
+    "archive_jobs": upkeep.archive_jobs,
 }
 """Job kind to the function that checks its message; a kind that is missing cannot be run by this version."""
+
+
+_LOOK_AT_NOTHING = frozenset({"collect_garbage", "prune_checkpoints", "archive_jobs"})
+
+
+def looks_at_files(spec: v1.JobSpec) -> bool:
+    """Tells whether to validate a spec takes a look at artifacts or other files, which may be on a slow disk."""
+    return kind_of(spec) not in _LOOK_AT_NOTHING
 
 
 def validate_request(request: v1.JobRequest, path: str, scope: Scope) -> None:
