@@ -25,6 +25,7 @@ from mistudio_runtime.settings import Settings
 from mistudio_runtime.telemetry.logging import configure_logging
 from mistudio_runtime.worker.options import parse_options
 from mistudio_runtime.worker.worker import Worker
+from support.misdeeds import MISDEEDS
 
 STEP_SECONDS = 0.02
 
@@ -32,7 +33,7 @@ STEP_SECONDS = 0.02
 def train(spec: v1.TrainSae, context: JobContext) -> list[str]:
     """Obeys the first hook point.
 
-    It is "count", "stubborn", "die_once", "permanent", "transient_once", "greedy", "crash" or "noisy".
+    It is "count", "stubborn", "die_once", "permanent", "transient_once", "greedy", "crash", "noisy" or a misdeed.
     """
     what = spec.hook_points[0]
     if what == "permanent":
@@ -48,6 +49,8 @@ def train(spec: v1.TrainSae, context: JobContext) -> list[str]:
         hoard[::4096] = b"x" * len(hoard[::4096])
     if what == "noisy":
         make_noise()
+    if what in MISDEEDS:
+        MISDEEDS[what](spec, context)
     _count(spec, context, stubborn=what == "stubborn")
     with context.draft("sae", parents=[], parameters={}) as draft:
         (draft.path / "result.txt").write_text(f"attempt {context.attempt}")
@@ -126,6 +129,8 @@ def main() -> None:
     configure_logging(settings, "toy")
     table = load_queues(settings.queues_file)
     options = parse_options(("trainer", "curator"), table, settings.host, sys.argv[1:])
+    if options.device is not None:
+        settings = settings.model_copy(update={"device": options.device})
     worker = Worker(settings, table, SERVICES, options)
     run_until_signalled(lambda stop: worker.run(settings.nats_url, stop))
 

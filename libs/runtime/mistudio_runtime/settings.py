@@ -97,6 +97,8 @@ class Settings(BaseSettings):
     """How long a job may take to obey a cancel, a pause or a drain before it is killed."""
     device: Annotated[str, Field(pattern=DEVICE.pattern)] = ""
     """Where this worker computes for jobs that name no device: cpu, cuda or cuda:N; empty takes the first GPU."""
+    jobs_per_device: Annotated[int, Field(ge=1, le=64)] = 1
+    """Jobs that compute on one graphics processor at a time, as the gateway allows; they share its memory."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """The least important level that is logged."""
     log_format: Literal["auto", "json", "pretty"] = "auto"

@@ -20,7 +20,11 @@ def add_servicers(server: grpc.aio.Server, context: ServiceContext) -> Sequence[
 service = Service(
     name="extractor",
     handlers=(
-        Handler("extract_features", "mistudio_extractor.extract_features:run"),
+        Handler(
+            "extract_features",
+            "mistudio_extractor.extract_features:run",
+            fitting="mistudio_extractor.fitting:fitting",
+        ),
         Handler("extract_activations", "mistudio_extractor.extract_activations:run"),
     ),
     preload=("torch", "transformers"),

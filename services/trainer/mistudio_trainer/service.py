@@ -21,7 +21,7 @@ def add_servicers(server: grpc.aio.Server, context: ServiceContext) -> Sequence[
 
 service = Service(
     name="trainer",
-    handlers=(Handler("train_sae", "mistudio_trainer.train_sae:run"),),
+    handlers=(Handler("train_sae", "mistudio_trainer.train_sae:run", fitting="mistudio_trainer.fitting:fitting"),),
     preload=("torch", "transformers"),
     add_servicers=add_servicers,
 )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pynvml
 
@@ -26,6 +27,19 @@ def devices(environment: Mapping[str, str] = os.environ) -> list[v1.Device]:
             return [_device(number, handle) for number, handle in enumerate(_visible(environment))]
     except pynvml.NVMLError:
         return []
+
+
+def memory_held(processes: Collection[int]) -> int:
+    """Returns the memory of graphics processors that processes hold, in bytes.
+
+    0 if they hold none or the driver does not tell; in a container it knows them by other numbers.
+    """
+    try:
+        with _library():
+            holders = [one for handle in _visible(os.environ) for one in _holders(handle)]
+    except pynvml.NVMLError:
+        return 0
+    return sum(one.usedGpuMemory or 0 for one in holders if one.pid in processes)
 
 
 def device_problem() -> str:
@@ -69,6 +83,11 @@ def _visible(environment: Mapping[str, str]) -> Sequence[object]:
     handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
     names = [(str(index), pynvml.nvmlDeviceGetUUID(handle)) for index, handle in enumerate(handles)]
     return [handles[index] for index in visible(names, environment.get("CUDA_VISIBLE_DEVICES"))]
+
+
+def _holders(handle: object) -> Sequence[Any]:
+    holders: Sequence[Any] = pynvml.nvmlDeviceGetComputeRunningProcesses(handle)
+    return holders
 
 
 def visible(names: Sequence[tuple[str, str]], chosen: str | None) -> list[int]:

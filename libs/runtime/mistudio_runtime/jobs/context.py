@@ -28,8 +28,10 @@ class JobContext:
         store: ArtifactStore,
         settings: Settings,
         emit: Callable[[AttemptReport], None],
+        device: str = "",
     ) -> None:
-        """Takes the attempt and where its reports go."""
+        """Takes the attempt, where its reports go, and the device that it was granted, if it was."""
+        self._device = device
         self.job_id = job_id
         self.attempt = attempt
         self.store = store
@@ -48,7 +50,12 @@ class JobContext:
         return folder
 
     def device(self, wanted: str) -> str:
-        """Returns the device that a spec names; this worker's own where it names none, or "cuda" without a number."""
+        """Returns the device to use for what a spec names: the granted one.
+
+        Without one it is this worker's own where the spec names none, or "cuda" without a number.
+        """
+        if self._device:
+            return self._device
         own = self.settings.device
         unspecific = wanted == "" or (wanted == "cuda" and own.startswith("cuda"))
         return own if unspecific and own else wanted

@@ -27,6 +27,9 @@ class Handler:
     """Where its `run(spec, context)` is, "package.module:function"; imported only where it runs."""
     isolation: Literal["process", "inline"] = "process"
     """Heavy jobs run in a child process of their own; quick ones in a thread of the worker."""
+    fitting: str = ""
+    """Where its advice for a memory limit is, "package.module:function", without the science's imports: (spec, bytes
+    used, bytes allowed) to the fields of the spec with values that would fit; empty if there is none to give."""
 
     def load(self) -> RunJob:
         """Imports and returns the function."""

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import faulthandler
 import os
 import signal
+import sys
+import tempfile
 import threading
 from multiprocessing.connection import Connection
 
@@ -21,14 +25,19 @@ from mistudio_runtime.worker.outcome import run_handler
 
 log = structlog.get_logger(__name__)
 
-ORPHANED = 70
-"""Exit code of a child whose worker has died."""
+_PR_SET_PDEATHSIG = 1
 
 
-def main(connection: Connection, handler: Handler, job: bytes, attempt: int, settings: Settings) -> None:
-    """Runs the job. Up go serialized AttachRequests (reports, then one end); down come the values of Stop."""
+def main(connection: Connection, handler: Handler, granted: bytes, settings: Settings, folder: str) -> None:
+    """Runs the job of a serialized ClaimAnswer; `folder` is for temporary files.
+
+    Up go serialized AttachRequests (reports, then one end); down come the values of Stop.
+    """
+    _lead_a_group()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's Ctrl-C is the worker's business
-    record = v1.Job.FromString(job)
+    tempfile.tempdir = os.environ["TMPDIR"] = folder
+    answer = v1.ClaimAnswer.FromString(granted)
+    record, attempt = answer.job, answer.attempt
     configure_logging(settings, handler.kind, job=record.id, attempt=attempt)
     faulthandler.enable()  # a crash in native code tells where, in the worker's log
     threading.excepthook = _log_broken_thread
@@ -39,12 +48,29 @@ def main(connection: Connection, handler: Handler, job: bytes, attempt: int, set
         store=ArtifactStore.open(settings.artifacts_url),
         settings=settings,
         emit=CoalescedReports(up.report),
+        device=answer.device,
     )
     threading.Thread(target=_obey, args=(connection, context), daemon=True).start()
     with library_lines(context, whole_process=True):
         end = run_handler(handler, record.spec, context)
     up.end(end)
     connection.close()
+
+
+def _lead_a_group() -> None:
+    """Makes all that this process will start endable with it, and ends it with the forkserver where that can be had.
+
+    The forkserver ends with the worker, and a job that is stuck in native code can do nothing by itself any more.
+    """
+    os.setsid()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def _end_group() -> None:
+    """The worker is gone, and with it whoever could use a result: another attempt runs elsewhere."""
+    with contextlib.suppress(OSError):
+        os.killpg(0, signal.SIGKILL)
 
 
 def _log_broken_thread(broken: threading.ExceptHookArgs) -> None:
@@ -70,7 +96,7 @@ class _Upstream:
             try:
                 self._connection.send_bytes(message.SerializeToString())
             except OSError:
-                os._exit(ORPHANED)
+                _end_group()
 
 
 def _obey(connection: Connection, context: JobContext) -> None:
@@ -78,6 +104,5 @@ def _obey(connection: Connection, context: JobContext) -> None:
         while True:
             context.request_stop(Stop(connection.recv_bytes().decode()))
     except (EOFError, OSError):
-        # The worker is gone, and with it whoever could use a result: another attempt runs elsewhere.
         if not connection.closed:
-            os._exit(ORPHANED)
+            _end_group()

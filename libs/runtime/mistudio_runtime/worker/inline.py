@@ -22,16 +22,17 @@ Report = Callable[[v1.AttemptReport], Awaitable[None]]
 class InlineRun:
     """One job in one thread. It can be asked to stop, not made to: only kinds that end within seconds run so."""
 
-    def __init__(self, handler: Handler, job: v1.Job, attempt: int, settings: Settings, threads: Executor) -> None:
-        """Takes the job and the threads."""
+    def __init__(self, handler: Handler, granted: v1.ClaimAnswer, settings: Settings, threads: Executor) -> None:
+        """Takes the attempt that was granted, and the threads."""
         self._handler = handler
-        self._job = job
+        self._job = granted.job
         self._threads = threads
         self._reports: asyncio.Queue[v1.AttemptReport | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
         self._context = JobContext(
-            job_id=job.id,
-            attempt=attempt,
+            job_id=granted.job.id,
+            attempt=granted.attempt,
+            device=granted.device,
             store=ArtifactStore.open(settings.artifacts_url),
             settings=settings,
             emit=CoalescedReports(self._emit),

@@ -4,95 +4,74 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import multiprocessing
 import threading
-from collections.abc import Awaitable, Callable, Sequence
-from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, ForkServerProcess
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
 
 import structlog
 
 from mistudio import v1
 from mistudio_runtime.jobs import Handler, Stop
-from mistudio_runtime.settings import Settings
-from mistudio_runtime.worker import child
-from mistudio_runtime.worker.memory import resident_bytes
+from mistudio_runtime.worker.children import ChildProcesses
+from mistudio_runtime.worker.job_process import JobProcess, Pipe
+from mistudio_runtime.worker.memory import MemoryLimit, memory_failure
 from mistudio_runtime.worker.outcome import STOPPED
 
 log = structlog.get_logger(__name__)
 
 TERMINATE_SECONDS = 3.0
 _MEMORY_SECONDS = 0.5
+_AHEAD = 64
 Report = Callable[[v1.AttemptReport], Awaitable[None]]
-if TYPE_CHECKING:
-    Pipe = Connection[bytes, bytes]
-else:  # generic only in the stubs
-    Pipe = Connection
-
-
-class ChildProcesses:
-    """Starts children from a forkserver that has imported what they need, and never a GPU library's state."""
-
-    def __init__(self, preload: Sequence[str], settings: Settings) -> None:
-        """Takes the modules that every child needs."""
-        self._context: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._context.set_forkserver_preload([*preload, child.__name__])
-        self._settings = settings
-
-    def start(self, handler: Handler, job: v1.Job, attempt: int) -> tuple[ForkServerProcess, Pipe]:
-        """Starts a job's process; returns it with this side of the pipe."""
-        ours, theirs = self._context.Pipe()
-        process = self._context.Process(
-            target=child.main,
-            args=(theirs, handler, job.SerializeToString(), attempt, self._settings),
-            name=f"{job.kind} {job.id}",
-        )
-        process.start()
-        theirs.close()
-        return process, ours
 
 
 class IsolatedRun:
     """One job in one child process."""
 
     def __init__(
-        self, children: ChildProcesses, handler: Handler, job: v1.Job, attempt: int, memory_limit: int | None
+        self, children: ChildProcesses, handler: Handler, granted: v1.ClaimAnswer, memory_limit: MemoryLimit | None
     ) -> None:
-        """Takes the job, and the resident memory that it may take, in bytes."""
+        """Takes the attempt that was granted, and the memory that it may take."""
         self._children = children
         self._handler = handler
-        self._job = job
-        self._attempt = attempt
+        self._granted = granted
+        self._job = granted.job
         self._memory_limit = memory_limit
-        self._process: ForkServerProcess | None = None
-        self._connection: Pipe | None = None
+        self._process: JobProcess | None = None
         self._stop: Stop | None = None
         self._finish = False
         self._escalation: asyncio.Task[None] | None = None
-        self._failure: v1.Failure | None = None
+        self._used_too_much = 0
+        """Bytes that it had taken when it was ended for them."""
         self._killed = False
+        self._end: v1.AttemptEnd | None = None
+        self._ends = asyncio.Event()
+        """Set when the job has said how it ended, or can say nothing more."""
 
     async def run(self, report: Report) -> v1.AttemptEnd:
         """Runs the job to its end, whatever that is."""
-        process, connection = await asyncio.to_thread(self._children.start, self._handler, self._job, self._attempt)
-        self._process, self._connection = process, connection
+        try:
+            process = await asyncio.to_thread(self._children.start, self._handler, self._granted)
+        except OSError as error:
+            log.warning("no process can be started", job=self._job.id, exc_info=error)
+            return self._failed("PROCESS_NOT_STARTED", "the worker's machine has no room for one more process")
+        self._process = process
         if self._killed:
             process.kill()
         else:
             self._tell_all()
         watching = asyncio.create_task(self._watch_memory(process))
+        reading = asyncio.create_task(self._read(process.connection, report))
         try:
-            end = await self._read(connection, report)
-            await asyncio.to_thread(process.join, TERMINATE_SECONDS)
+            try:
+                await self._until_ended(process)
+            finally:
+                code = await self._clear(process)
+            await reading  # what it had said before it ended
         finally:
             watching.cancel()
-            if self._escalation is not None:
-                self._escalation.cancel()
-            process.kill()
-            await asyncio.to_thread(process.join)
-            connection.close()
-        return end or self._end_without_word(process.exitcode)
+            reading.cancel()
+            process.close()
+        return self._end or await self._end_without_word(code)
 
     def stop(self, stop: Stop, grace: float) -> None:
         """Asks the job to stop; after `grace` seconds its process is ended. Finishing may take as long as it takes."""
@@ -121,9 +100,8 @@ class IsolatedRun:
             self._tell(self._stop)
 
     def _tell(self, stop: Stop) -> None:
-        if self._connection is not None:
-            with contextlib.suppress(OSError):
-                self._connection.send_bytes(stop.value.encode())
+        if self._process is not None:
+            self._process.tell(stop)
 
     async def _end_after(self, grace: float) -> None:
         await asyncio.sleep(grace)
@@ -133,50 +111,72 @@ class IsolatedRun:
             await asyncio.sleep(TERMINATE_SECONDS)
             self._process.kill()
 
-    async def _read(self, connection: Pipe, report: Report) -> v1.AttemptEnd | None:
+    async def _until_ended(self, process: JobProcess) -> None:
+        """Waits for the process's end, a few seconds at most when the job has said how it ended.
+
+        Its pipe is no sign of life: what the job has started may hold that open, and what hangs at its exit may too.
+        """
+        ended, over = asyncio.create_task(process.has_ended()), asyncio.create_task(self._ends.wait())
+        try:
+            await asyncio.wait({ended, over}, return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait({ended}, timeout=TERMINATE_SECONDS)
+        finally:
+            ended.cancel()
+            over.cancel()
+
+    async def _clear(self, process: JobProcess) -> int | None:
+        if self._escalation is not None:
+            self._escalation.cancel()
+        code = await asyncio.to_thread(process.clear)
+        await asyncio.to_thread(self._children.ended, self._job.id)
+        process.end_of_reading()
+        return code
+
+    async def _read(self, connection: Pipe, report: Report) -> None:
         loop = asyncio.get_running_loop()
         messages: asyncio.Queue[v1.AttachRequest | None] = asyncio.Queue()
-        room = threading.Semaphore(64)  # a child that reports faster than the mesh takes it waits
+        room = threading.Semaphore(_AHEAD)  # a child that reports faster than the mesh takes it waits
         threading.Thread(target=_receive, args=(connection, loop, messages, room), daemon=True).start()
-        end: v1.AttemptEnd | None = None
-        while (message := await messages.get()) is not None:
-            if message.WhichOneof("message") == "end":
-                end = message.end
-            else:
-                await report(message.report)
-            room.release()
-        return end
+        try:
+            while (message := await messages.get()) is not None:
+                if message.WhichOneof("message") == "end":
+                    self._end = message.end
+                    self._ends.set()
+                else:
+                    await report(message.report)
+                room.release()
+        finally:
+            self._ends.set()
+            room.release(_AHEAD)  # nobody reads on: let the thread see the end
 
-    async def _watch_memory(self, process: ForkServerProcess) -> None:
-        while self._memory_limit is not None:
-            used = await asyncio.to_thread(resident_bytes, process.pid or 0)
-            if used > self._memory_limit:
-                self._failure = v1.Failure(
-                    reason="MEMORY_LIMIT",
-                    message=(
-                        f"the job took {used / 1e9:.1f} GB of memory and its queue allows "
-                        f"{self._memory_limit / 1e9:.1f} GB: ask for less at a time, or raise --memory-limit"
-                    ),
-                    failure_class=v1.FAILURE_CLASS_PERMANENT,
-                )
+    async def _watch_memory(self, process: JobProcess) -> None:
+        while True:
+            used = await asyncio.to_thread(process.measure)
+            if self._memory_limit is not None and used > self._memory_limit.bytes:
+                self._used_too_much = used
                 process.kill()
                 return
             await asyncio.sleep(_MEMORY_SECONDS)
 
-    def _end_without_word(self, code: int | None) -> v1.AttemptEnd:
-        end = v1.AttemptEnd(job_id=self._job.id, attempt=self._attempt)
+    async def _end_without_word(self, code: int | None) -> v1.AttemptEnd:
         if self._stop is not None:
-            end.outcome = STOPPED[self._stop]
+            return self._ended(STOPPED[self._stop])
+        if self._used_too_much and self._memory_limit is not None:
+            end = self._ended(v1.ATTEMPT_OUTCOME_FAILED)
+            asked = self._handler, self._job, self._used_too_much, self._memory_limit
+            end.failure.CopyFrom(await asyncio.to_thread(memory_failure, *asked))
             return end
         how = f"was ended by signal {-code}" if code is not None and code < 0 else f"ended with code {code}"
-        died = v1.Failure(
-            reason="PROCESS_DIED",
-            message=f"the job's process {how} (a crash, or the machine ran out of memory)",
-            failure_class=v1.FAILURE_CLASS_TRANSIENT,
-        )
-        end.outcome = v1.ATTEMPT_OUTCOME_FAILED
-        end.failure.CopyFrom(self._failure or died)
+        return self._failed("PROCESS_DIED", f"the job's process {how} (a crash, or the machine ran out of memory)")
+
+    def _failed(self, reason: str, message: str) -> v1.AttemptEnd:
+        end = self._ended(v1.ATTEMPT_OUTCOME_FAILED)
+        end.failure.reason, end.failure.message = reason, message
+        end.failure.failure_class = v1.FAILURE_CLASS_TRANSIENT
         return end
+
+    def _ended(self, outcome: v1.AttemptOutcome.ValueType) -> v1.AttemptEnd:
+        return v1.AttemptEnd(job_id=self._job.id, attempt=self._granted.attempt, outcome=outcome)
 
 
 def _receive(

@@ -1,0 +1,37 @@
+"""What of train_sae would fit into a memory limit. Pure, and without torch: the worker itself calls it."""
+
+from __future__ import annotations
+
+from mistudio import v1
+
+BATCH_TOKENS = 4096
+"""What a spec without batch_tokens takes."""
+FEWEST_TOKENS = 128
+HEADROOM = 0.9
+"""Share of the limit that is planned with: allocators keep some memory back."""
+_NUMBER_BYTES = 4
+_COPIES = 2.3
+_COPIES_STANDARD = 3.3
+"""Tensors of batch_tokens x d_sae float32 numbers that are alive at the peak of a step, measured with 4 to 5 thousand
+tokens and 8,192 latents: pre-activations, their gradient and, for TopK, what AuxK makes of dead latents."""
+
+
+def fitting(spec: v1.TrainSae, used: int, limit: int) -> dict[str, object]:
+    """Returns the batch_tokens that would have kept a job of `used` bytes within `limit`; nothing if none would.
+
+    Weights, optimizer and buffer do not depend on the batch. SAEs of a sweep take their steps one after the other, so
+    the widest decides. A job is ended on its way up: what it would have taken is at least `used`.
+    """
+    batch = spec.batch_tokens or BATCH_TOKENS
+    token = max((_token_bytes(sae) for sae in spec.saes), default=0.0)
+    saved = used - HEADROOM * limit
+    fits = batch - saved / token if token else 0.0
+    if fits < FEWEST_TOKENS:
+        return {}
+    return {"batch_tokens": 1 << (min(int(fits), batch - 1).bit_length() - 1)}
+
+
+def _token_bytes(sae: v1.SaeSpec) -> float:
+    """Returns what one more token of a batch takes, in bytes."""
+    standard = sae.architecture == v1.SAE_ARCHITECTURE_STANDARD
+    return (_COPIES_STANDARD if standard else _COPIES) * _NUMBER_BYTES * sae.d_sae
