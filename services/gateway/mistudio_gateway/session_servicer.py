@@ -131,7 +131,8 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
             session.send(v1.AttachResponse(in_reply_to=request.id, claim_answer=answer))
         elif which == "report":
             current = await self._attempts.report(session.worker, request.id, request.report)
-            session.send(v1.AttachResponse(in_reply_to=request.id, report_stored=v1.ReportStored(current=current)))
+            if not request.report.HasField("progress"):  # nobody waits for that to be stored
+                session.send(v1.AttachResponse(in_reply_to=request.id, report_stored=v1.ReportStored(current=current)))
         elif which == "end":
             ended = await self._attempts.end(request.end)
             session.send(v1.AttachResponse(in_reply_to=request.id, ended=ended))

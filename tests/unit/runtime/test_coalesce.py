@@ -32,3 +32,13 @@ def test_an_unknown_total_is_not_an_end() -> None:
     for done in range(1_000):
         report(progress(done, 0))
     assert len(passed) == 1
+
+
+def test_the_last_word_before_the_end_is_passed_on() -> None:
+    passed: list[v1.AttemptReport] = []
+    report = CoalescedReports(passed.append, clock=lambda: 0.0)
+    for done in range(5):
+        report(progress(done, 9))
+    report.flush()
+    report.flush()
+    assert [each.progress.done for each in passed] == [0, 4]

@@ -42,17 +42,19 @@ def main(connection: Connection, handler: Handler, granted: bytes, settings: Set
     faulthandler.enable()  # a crash in native code tells where, in the worker's log
     threading.excepthook = _log_broken_thread
     up = _Upstream(connection)
+    reports = CoalescedReports(up.report)
     context = JobContext(
         job_id=record.id,
         attempt=attempt,
         store=ArtifactStore.open(settings.artifacts_url),
         settings=settings,
-        emit=CoalescedReports(up.report),
+        emit=reports,
         device=answer.device,
     )
     threading.Thread(target=_obey, args=(connection, context), daemon=True).start()
     with library_lines(context, whole_process=True):
         end = run_handler(handler, record.spec, context)
+    reports.flush()
     up.end(end)
     connection.close()
 

@@ -29,13 +29,14 @@ class InlineRun:
         self._threads = threads
         self._reports: asyncio.Queue[v1.AttemptReport | None] = asyncio.Queue()
         self._loop = asyncio.get_running_loop()
+        self._coalesced = CoalescedReports(self._emit)
         self._context = JobContext(
             job_id=granted.job.id,
             attempt=granted.attempt,
             device=granted.device,
             store=ArtifactStore.open(settings.artifacts_url),
             settings=settings,
-            emit=CoalescedReports(self._emit),
+            emit=self._coalesced,
         )
 
     async def run(self, report: Report) -> v1.AttemptEnd:
@@ -57,7 +58,9 @@ class InlineRun:
     def _run(self) -> v1.AttemptEnd:
         bound = structlog.contextvars.bound_contextvars(job=self._context.job_id, attempt=self._context.attempt)
         with bound, library_lines(self._context, whole_process=False):
-            return run_handler(self._handler, self._job.spec, self._context)
+            end = run_handler(self._handler, self._job.spec, self._context)
+        self._coalesced.flush()
+        return end
 
     def _emit(self, report: v1.AttemptReport) -> None:
         self._loop.call_soon_threadsafe(self._reports.put_nowait, report)
