@@ -62,11 +62,6 @@ async def test_statuses(mesh: Mesh) -> None:
         (mesh.submit(v1.JobRequest(), request_id="r"), grpc.StatusCode.INVALID_ARGUMENT, "set one job kind"),
         (workers.DrainWorker(v1.DrainWorkerRequest(worker="x")), grpc.StatusCode.NOT_FOUND, "no worker"),
         (jobs.ListJobs(v1.ListJobsRequest(page_token="?")), grpc.StatusCode.INVALID_ARGUMENT, "page_token"),
-        (
-            mesh.submit(v1.JobRequest(spec=v1.JobSpec(archive_jobs=v1.ArchiveJobs()))),
-            grpc.StatusCode.UNIMPLEMENTED,
-            "not built yet",
-        ),
     ]
     for call, code, says in cases:
         error = await refusal(call)

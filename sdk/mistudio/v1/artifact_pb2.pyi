@@ -71,6 +71,8 @@ class _ArtifactKindEnumTypeWrapper(_EnumTypeWrapper[_ArtifactKind.ValueType], ty
     """What was measured of each latent of an SAE, as Parquet."""
     ARTIFACT_KIND_REPORT: _ArtifactKind.ValueType  # 7
     """A report on another artifact."""
+    ARTIFACT_KIND_JOB_ARCHIVE: _ArtifactKind.ValueType  # 8
+    """Records of jobs that were taken out of the ledger, as Parquet."""
 
 class ArtifactKind(_ArtifactKind, metaclass=_ArtifactKindEnumTypeWrapper):
     """What an artifact holds. Lineage runs dataset, tokens, SAE, features."""
@@ -91,6 +93,8 @@ ARTIFACT_KIND_FEATURES: ArtifactKind.ValueType  # 6
 """What was measured of each latent of an SAE, as Parquet."""
 ARTIFACT_KIND_REPORT: ArtifactKind.ValueType  # 7
 """A report on another artifact."""
+ARTIFACT_KIND_JOB_ARCHIVE: ArtifactKind.ValueType  # 8
+"""Records of jobs that were taken out of the ledger, as Parquet."""
 
 @final
 class ArtifactFile(Message):

@@ -10,7 +10,7 @@ from pathlib import Path
 from mistudio_runtime.artifacts import ArtifactStore
 
 CHECKPOINTS = "checkpoints"
-_DRAFT = re.compile(r"[a-z]+-(?P<job>[a-z0-9]+)-[0-9]+\.[0-9]+")
+_DRAFT = re.compile(r"[a-z_]+-(?P<job>[a-z0-9]+)-[0-9]+\.[0-9]+")
 
 
 @dataclass(frozen=True)

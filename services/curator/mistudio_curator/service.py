@@ -29,6 +29,7 @@ service = Service(
             "collect_garbage",
             "prune_checkpoints",
             "verify_artifacts",
+            "archive_jobs",
         )
     ),
     add_servicers=add_servicers,

@@ -24,25 +24,40 @@ def sweep(spec: CollectGarbage | PruneCheckpoints, context: JobContext, leftover
     """
     min_age = spec.min_age.ToNanoseconds() / 1e9 if spec.HasField("min_age") else DEFAULT_MIN_AGE_SECONDS
     context.stages({"look": 1, "delete": 1})
+    before = time.time() - min_age
     with JobEnds(context.settings.gateway) as ends:
-        found = [*_garbage(leftovers, ends, time.time() - min_age)]
+        found = [leftover for leftover in leftovers if _is_garbage(leftover, ends, before)]
+        found = [*_deleted(found, ends, before, context, dry_run=spec.dry_run)]
+    summary = _summary(found, dry_run=spec.dry_run)
+    did = "would delete" if spec.dry_run else "deleted"
+    folders = "1 folder" if len(found) == 1 else f"{len(found)} folders"
+    context.log("info", f"{did} {folders} with {summary['bytes']} bytes")
+    report = {"dry_run": spec.dry_run, "folders": [_row(leftover, context) for leftover in found]}
+    return commit_report(context, spec, summary=summary, report=report)
+
+
+def _deleted(
+    found: list[Leftover], ends: JobEnds, before: float, context: JobContext, *, dry_run: bool
+) -> Iterator[Leftover]:
+    """Deletes one after the other, and yields what was garbage to the last moment."""
     for number, leftover in enumerate(found, 1):
         context.raise_if_stopped()
-        if not spec.dry_run:
-            shutil.rmtree(leftover.path, ignore_errors=True)
-        context.progress("delete", number, len(found), "folders")
-    report = {"dry_run": spec.dry_run, "folders": [_row(leftover, context) for leftover in found]}
-    return commit_report(context, spec, summary=_summary(found, dry_run=spec.dry_run), report=report)
-
-
-def _garbage(leftovers: Iterable[Leftover], ends: JobEnds, before: float) -> Iterator[Leftover]:
-    for leftover in leftovers:
-        # The clock first: it is cheap, and what is young needs no question.
-        if leftover.modified > before:
-            continue
-        ended = ends.ended_at(leftover.job_id) if leftover.job_id else 0.0
-        if ended is not None and ended <= before:
+        # Measuring and deleting the others took its time: somebody may have put this one's job back meanwhile.
+        if _is_over(leftover, ends, before):
+            if not dry_run:
+                shutil.rmtree(leftover.path, ignore_errors=True)
             yield leftover
+        context.progress("delete", number, len(found), "folders")
+
+
+def _is_garbage(leftover: Leftover, ends: JobEnds, before: float) -> bool:
+    # The clock first: it is cheap, and what is young needs no question.
+    return leftover.modified <= before and _is_over(leftover, ends, before)
+
+
+def _is_over(leftover: Leftover, ends: JobEnds, before: float) -> bool:
+    ended = ends.ended_at(leftover.job_id) if leftover.job_id else 0.0
+    return ended is not None and ended <= before
 
 
 def _row(leftover: Leftover, context: JobContext) -> dict[str, Any]:

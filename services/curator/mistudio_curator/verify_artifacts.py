@@ -43,6 +43,7 @@ def run(spec: VerifyArtifacts, context: JobContext) -> list[str]:
         findings += _strangers(context.store.root / manifest.id, manifest)
     for finding in findings:
         context.log("error", f"{finding.artifact_id}: {finding.path} is {finding.problem}")
+    context.log("info", f"{len(manifests)} artifacts with {total} bytes were read, {len(findings)} files are not right")
     damaged = sorted({finding.artifact_id for finding in findings})
     summary = {"artifacts": len(manifests), "bytes": total, "findings": len(findings), "damaged": damaged}
     return commit_report(context, spec, summary=summary, report={"findings": [asdict(f) for f in findings]})

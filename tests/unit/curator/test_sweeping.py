@@ -134,3 +134,29 @@ def test_an_empty_store_is_clean(workshop: Workshop) -> None:
     artifact_id = collect_garbage.run(CollectGarbage(min_age=NOW), workshop.job("job-gc"))[0]
 
     assert workshop.store.get(artifact_id).summary["folders"] == 0
+
+
+def test_a_job_that_is_put_back_while_others_are_deleted_keeps_its_checkpoints(
+    workshop: Workshop, ledger: Ledger, leave: Callable[[str], Path]
+) -> None:
+    for name in ("job-a", "job-b"):
+        leave(name)
+        ledger.tell(name, JobState.JOB_STATE_FAILED, ended_seconds_ago=100)
+    job = workshop.job("job-prune")
+
+    def put_back(_: object) -> None:
+        ledger.tell("job-b", JobState.JOB_STATE_QUEUED)
+
+    job.watch = put_back
+    artifact_id = prune_checkpoints.run(PruneCheckpoints(min_age=NOW), job)[0]
+
+    assert (workshop.settings.scratch / "job-b" / "checkpoints" / "step-10").exists()
+    assert [row["job_id"] for row in report_of(workshop, artifact_id)] == ["job-a"]
+    assert job.logs == ["deleted 1 folder with 1000 bytes"]
+
+
+def test_the_draft_of_an_archive_belongs_to_its_job(workshop: Workshop, ledger: Ledger) -> None:
+    (workshop.store.drafts / "job_archive-alive-0.1").mkdir()
+    ledger.tell("job-alive", JobState.JOB_STATE_RUNNING)
+    collect_garbage.run(CollectGarbage(min_age=NOW), workshop.job("job-gc"))
+    assert [folder.name for folder in workshop.store.drafts.iterdir()] == ["job_archive-alive-0.1"]

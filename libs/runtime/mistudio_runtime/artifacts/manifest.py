@@ -10,7 +10,7 @@ from typing import Any
 
 MANIFEST_NAME = "manifest.json"
 MANIFEST_VERSION = 1
-KINDS = ("dataset", "model", "tokens", "activations", "sae", "features", "report")
+KINDS = ("dataset", "model", "tokens", "activations", "sae", "features", "report", "job_archive")
 _CHUNK = 1 << 20
 
 

@@ -12,7 +12,7 @@ from mistudio_runtime.artifacts.draft import ArtifactDraft
 from mistudio_runtime.artifacts.manifest import KINDS, MANIFEST_NAME, ArtifactManifest
 from mistudio_runtime.errors import FailedPreconditionError, NotFoundError
 
-_ID = re.compile(r"[a-z][a-z0-9]{0,31}-[a-z0-9]{1,64}-[0-9]{1,9}")
+_ID = re.compile(r"[a-z][a-z0-9_]{0,31}-[a-z0-9]{1,64}-[0-9]{1,9}")
 _DRAFTS = ".drafts"
 _NOTES = ".notes"
 _TRASH = ".trash"

@@ -19,6 +19,7 @@ from nats.js.kv import KeyValue
 
 from mistudio_runtime.broker import names
 from mistudio_runtime.broker.patience import patiently
+from mistudio_runtime.broker.provision import DUPLICATE_WINDOW_SECONDS
 from mistudio_runtime.settings import Settings
 
 OLDEST = "2.12"
@@ -39,6 +40,8 @@ def schedules_stream(settings: Settings) -> StreamConfig:
         discard=DiscardPolicy.OLD,
         max_msgs_per_subject=1,  # of each schedule one message waits, and one is due
         allow_msg_schedules=True,
+        allow_rollup_hdrs=True,  # schedules bring it along
+        duplicate_window=DUPLICATE_WINDOW_SECONDS,
         allow_direct=True,
         num_replicas=settings.nats_replicas,
     )

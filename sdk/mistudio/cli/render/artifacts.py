@@ -19,6 +19,7 @@ _TELLING = {
     v1.ARTIFACT_KIND_TOKENS: ("tokens", "context_length"),
     v1.ARTIFACT_KIND_SAE: ("architecture", "d_sae", "hook_point", "metrics.l0", "metrics.explained_variance"),
     v1.ARTIFACT_KIND_FEATURES: ("latents", "alive"),
+    v1.ARTIFACT_KIND_JOB_ARCHIVE: ("jobs", "first_end", "last_end"),
 }
 """What of a summary is worth a place in a list."""
 

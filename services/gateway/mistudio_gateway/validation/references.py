@@ -26,6 +26,7 @@ PRODUCES: dict[str, str] = {
     "collect_garbage": "report",
     "prune_checkpoints": "report",
     "verify_artifacts": "report",
+    "archive_jobs": "job_archive",
 }
 """Job kind to the kind of artifact that it makes."""
 

@@ -42,6 +42,11 @@ def prune_checkpoints(spec: v1.PruneCheckpoints, path: str, scope: Scope) -> Non
     _not_negative(spec.min_age, f"{path}.min_age", scope)
 
 
+def archive_jobs(spec: v1.ArchiveJobs, path: str, scope: Scope) -> None:
+    """Checks the age."""
+    _not_negative(spec.older_than, f"{path}.older_than", scope)
+
+
 def verify_artifacts(spec: v1.VerifyArtifacts, path: str, scope: Scope) -> None:
     """Checks the artifacts."""
     for index, artifact_id in scope.each(spec.artifact_ids):
