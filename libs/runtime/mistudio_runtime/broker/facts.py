@@ -15,6 +15,8 @@ class StreamFacts:
     """What is configured otherwise than wanted, each as "max_age is 15, not 30"."""
     refusal: str = ""
     """Why it stores nothing more, e.g. "no space left on device"; empty if it does, or was not asked."""
+    behind: list[str] = field(default_factory=list)
+    """Servers of a cluster that are gone, or have not yet caught up with the one that leads it."""
 
 
 @dataclass
@@ -28,6 +30,8 @@ class BrokerFacts:
     """Seconds; None if it does not answer."""
     version: tuple[int, int, int] = (0, 0, 0)
     jetstream: bool = False
+    led: bool = True
+    """Whether enough servers of a cluster are there to agree on anything."""
     used_bytes: int = 0
     """That its streams take of the disk."""
     limit_bytes: int = 0
@@ -49,6 +53,11 @@ class BrokerFacts:
     def usable(self) -> bool:
         """Whether it has streams that can be asked about."""
         return self.answers and self.jetstream
+
+    @property
+    def behind(self) -> list[str]:
+        """The servers of a cluster that lack what others hold."""
+        return sorted({server for stream in self.streams for server in stream.behind})
 
     @property
     def refusing(self) -> list[StreamFacts]:

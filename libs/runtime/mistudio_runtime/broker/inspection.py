@@ -23,6 +23,7 @@ from mistudio_runtime.broker.url import address_of
 PROMPT_SECONDS = 2.0
 """Within which a broker in good health answers."""
 _FAILURES = (nats.errors.Error, OSError)
+_NO_LEADER = 10008
 
 
 class BrokerInspection:
@@ -71,8 +72,9 @@ class BrokerInspection:
         began = time.monotonic()
         try:
             account = await self._js.account_info()
-        except APIError:  # it answers that it has no JetStream for us
+        except APIError as error:  # it answers that it has no JetStream for us, or nobody to lead it
             facts.round_trip = time.monotonic() - began
+            facts.led = error.err_code != _NO_LEADER
         except _FAILURES:
             return
         else:
@@ -93,6 +95,11 @@ class BrokerInspection:
                 return found
             if told := document.get("ts"):
                 facts.clock_offset = datetime.fromisoformat(told).timestamp() - (began + time.time()) / 2
+            found.behind = [
+                str(one["name"])
+                for one in document.get("cluster", {}).get("replicas") or []
+                if one.get("offline") or not one.get("current")
+            ]
             found.differences = differences(wanted, StreamInfo.from_response(document).config)
         return found
 

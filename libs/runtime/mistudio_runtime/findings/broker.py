@@ -15,6 +15,7 @@ NEARLY_FULL, FULL = 0.8, 0.95
 """Parts of the storage that the broker allows."""
 RESTART = "mistudio down && mistudio up --detach"
 START_EXTERNAL = "nats-server -c deploy/nats/nats.conf"
+START_CLUSTER = "nats-server -c deploy/nats/cluster.conf"
 RESTART_EXTERNAL = "nats-server --signal quit && nats-server -c deploy/nats/nats.conf"
 
 
@@ -26,9 +27,12 @@ def judge_broker(facts: BrokerFacts, *, embedded: bool) -> list[Finding]:
     if not facts.answers:
         restart = RESTART if embedded else RESTART_EXTERNAL
         return [problem(CHECK, f"The broker at {facts.address} is connected, but does not answer.", restart)]
+    if not facts.led:
+        sentence = f"Too few servers of the broker at {facts.address} run to agree on anything."
+        return [problem(CHECK, f"{sentence} Start the others.", START_CLUSTER)]
     if not facts.jetstream:
         return [problem(CHECK, f"JetStream is not enabled in the broker at {facts.address}.", START_EXTERNAL)]
-    found = [*_version(facts), *_storage(facts), *_refusals(facts, embedded=embedded), *_speed(facts)]
+    found = [*_version(facts), *_storage(facts), *_refusals(facts, embedded=embedded), *_copies(facts), *_speed(facts)]
     return found or [fine(CHECK, _sentence(facts))]
 
 
@@ -67,6 +71,14 @@ def _refusals(facts: BrokerFacts, *, embedded: bool) -> list[Finding]:
     then = "it is started again within seconds" if embedded else "start it again"
     sentence = f"The broker at {facts.address} stores nothing more in {names} ({why}): make room, then {then}."
     return [problem(CHECK, sentence, RESTART if embedded else RESTART_EXTERNAL)]
+
+
+def _copies(facts: BrokerFacts) -> list[Finding]:
+    if not facts.behind:
+        return []
+    servers = listed(facts.behind)
+    sentence = f"Of the broker's servers {servers} lacks what the others hold: it is away, or still catching up."
+    return [warning(CHECK, sentence, START_CLUSTER)]
 
 
 def _speed(facts: BrokerFacts) -> list[Finding]:
