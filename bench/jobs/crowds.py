@@ -17,6 +17,7 @@ from mistudio import v1
 
 _PROCESSES = 2
 _LONG_SECONDS = 600
+_START_SECONDS = 120.0
 _ALL_HAVE_IT = Target(50.0, at_least=False)
 _LAG = Target(1_000.0, at_least=False)
 _SAMPLED = 100
@@ -35,12 +36,15 @@ async def measure_watchers(setting: Setting) -> list[Figure]:
         watchers = await _programs(stack, "watcher", mesh)
         spec = v1.PruneCheckpoints(min_age=Duration(seconds=_LONG_SECONDS), dry_run=True)
         job = await mesh.submit(v1.JobSpec(prune_checkpoints=spec))
+        await mesh.stamps.wait("start", job, _START_SECONDS)
         copies = max(1, setting.watchers // _PROCESSES)
         how = {"jobs": [job], "copies": copies, "event": "log", "seconds": setting.window_seconds}
         answers = await asyncio.gather(*(program.ask("watch", **how) for program in watchers))
         await mesh.jobs.CancelJob(v1.CancelJobRequest(job_id=job), timeout=60)
     seen: list[dict[str, float]] = [answer["ms"] for answer in answers]
     last = [max(each[made] for each in seen) for made in seen[0] if all(made in each for each in seen)]
+    if not last:
+        raise RuntimeError("no event was seen by all watchers")
     missed = sum(answer["missed"] for answer in answers)
     note = f"{copies * _PROCESSES} watchers in {_PROCESSES} processes, {len(last)} events, {missed} not seen by all"
     return [

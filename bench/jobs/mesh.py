@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
 import itertools
 import shutil
 import sys
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
 import grpc.aio
 import nats
+import psutil
 from nats.aio.client import Client
 
 from bench.jobs.handlers import STAMPS
@@ -71,7 +73,7 @@ class BenchMesh:
     async def stop_gateway(self) -> None:
         """Ends the gateway in order."""
         assert self.gateway is not None
-        await self.gateway.stop(_STOP_SECONDS)
+        await self._end(self.gateway)
         self.gateway = None
 
     async def start_worker(self, slots: int, *arguments: str) -> GuardedProcess:
@@ -120,13 +122,21 @@ class BenchMesh:
     async def stop(self) -> None:
         """Ends workers, gateway and connections."""
         for worker in self.workers.values():
-            await worker.stop(_STOP_SECONDS)
+            await self._end(worker)
         if self.gateway is not None:
             await self.stop_gateway()
         await self.channel.close()
         await self.client.close()
         if self.profiler is not None:
             self.profiler.print()
+
+    async def _end(self, process: GuardedProcess) -> None:
+        if self.profiler is not None:
+            with suppress(psutil.NoSuchProcess):
+                self.profiler.end(process.pid)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), _STOP_SECONDS)
+        await process.stop(_STOP_SECONDS)
 
     async def _answers(self) -> bool:
         if self.gateway is not None and self.gateway.last_lines and not _alive(self.gateway.pid):

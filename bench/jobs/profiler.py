@@ -10,7 +10,10 @@ import sysconfig
 from collections import Counter
 from pathlib import Path
 
+import psutil
+
 _TOP = 30
+_IMPORTING = "<frozen importlib"
 
 
 class Profiler:
@@ -28,7 +31,15 @@ class Profiler:
             # Only the main thread is seen: of a worker that leaves out the jobs themselves, which do nothing.
             return (sys.executable, "-m", "cProfile", "-o", str(self._folder / f"{name}.pstats"))
         out = str(self._folder / f"{name}.raw")
-        return (self._spy, "record", "--rate", "200", "--format", "raw", "--output", out, "--", sys.executable)
+        options = ("--nonblocking", "--function", "--format", "raw", "--output", out)
+        return (self._spy, "record", *options, "--", sys.executable)
+
+    def end(self, pid: int) -> None:
+        """Ends what runs under a profiler, which then writes what it knows."""
+        # py-spy ends with what it watches; told to end itself, it would write nothing.
+        processes = psutil.Process(pid).children() if self._spy else [psutil.Process(pid)]
+        for process in processes:
+            process.terminate()
 
     def print(self) -> None:
         """Prints all profiles that were written."""
@@ -46,11 +57,16 @@ def _of_calls(file: Path) -> str:
 
 
 def _of_samples(collapsed: str) -> str:
-    """Sums collapsed stacks ("outer;inner 12" a line) by the innermost function, and by every function."""
+    """Sums collapsed stacks ("outer;inner 12" a line) by the innermost function, and by every function.
+
+    The time of imports, before the work begins, is left out.
+    """
     own: Counter[str] = Counter()
     cumulative: Counter[str] = Counter()
     for line in collapsed.splitlines():
         stack, _, count = line.rpartition(" ")
+        if _IMPORTING in stack:
+            continue
         frames = stack.split(";")
         own[frames[-1]] += int(count)
         cumulative.update(dict.fromkeys(frames, int(count)))
