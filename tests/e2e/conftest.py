@@ -23,6 +23,7 @@ async def workshop_mesh(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterat
     with NatsServer(tmp_path_factory.mktemp("nats")) as server:
         async with Mesh(tmp_path_factory.mktemp("shared") / "home", server.url) as mesh:
             mesh.environment["MISTUDIO_ACK_WAIT_SECONDS"] = "10"
+            del mesh.environment["MISTUDIO_SCHEDULES_FILE"]  # the page shows the shipped table
             await mesh.gateway()
             for name, (module, *arguments) in WORKERS.items():
                 mesh.start("-m", module, *arguments, "--name", name)

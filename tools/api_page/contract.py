@@ -13,6 +13,7 @@ from mistudio import v1
 PUBLIC = (
     v1.job_service_pb2,
     v1.queue_service_pb2,
+    v1.schedule_service_pb2,
     v1.worker_service_pb2,
     v1.mesh_service_pb2,
     v1.dataset_service_pb2,

@@ -12,12 +12,14 @@ from mistudio_gateway.checks.devices import check_devices
 from mistudio_gateway.checks.disks import check_disks
 from mistudio_gateway.checks.jobs import check_jobs
 from mistudio_gateway.checks.queues import Waiting, check_messages, check_queues, waiting_by_queue
+from mistudio_gateway.checks.schedules import cannot_look, check_schedules
 from mistudio_gateway.checks.streams import check_streams
 from mistudio_gateway.checks.versions import check_versions
 from mistudio_gateway.checks.workers import check_workers
 from mistudio_gateway.clock_offset import ClockOffset
 from mistudio_gateway.queues.pauses import Pause, Pauses
 from mistudio_runtime.broker.facts import BrokerFacts, StreamFacts
+from mistudio_runtime.errors import FailedPreconditionError, UnavailableError
 from mistudio_runtime.queues import load_queues
 from support.findings import bad, only
 
@@ -279,3 +281,35 @@ def test_streams() -> None:
     assert missing.severity == PROBLEM
     assert different.message == "This gateway would make the consumers of JOBS otherwise: ack_wait is 10.0, not 20.0."
     assert only(check_streams(BrokerFacts("b:4222")))[0] == WARNING
+
+
+def schedule(**fields: object) -> v1.Schedule:
+    made = v1.Schedule(name="nightly", **fields)  # type: ignore[arg-type]
+    if not made.paused:
+        made.next_time.FromDatetime(NOW)
+    return made
+
+
+def test_schedules() -> None:
+    failed = job(v1.JOB_STATE_FAILED, id="job-7", failure=v1.Failure(reason="UNEXPECTED"))
+    find = {"job-7": failed, "job-8": job(v1.JOB_STATE_SUCCEEDED)}.get
+    assert only(check_schedules([], find)) == (OK, "There are no schedules.", "")
+    fine = "2 schedules, 1 of them paused, and the last time of none had a problem."
+    assert only(check_schedules([schedule(last_job_id="job-8"), schedule(paused=True)], find)) == (OK, fine, "")
+    problem = "At 2026-01-01 02:17:00 UTC no job was submitted: the queues are full. Try again."
+    skipped = "The schedule nightly had a problem: " + problem.replace(". ", "; ")
+    assert only(check_schedules([schedule(last_problem=problem)], find)) == (WARNING, skipped, "mistudio schedules")
+    sentence = "The last job of the schedule nightly, job-7, failed (UNEXPECTED)."
+    assert only(check_schedules([schedule(last_job_id="job-7")], find)) == (
+        WARNING,
+        sentence,
+        "mistudio jobs get job-7",
+    )
+    assert "has no next time" in only(check_schedules([v1.Schedule(name="nightly")], find))[1]
+
+
+def test_schedules_that_cannot_be_looked_at() -> None:
+    old = "The broker is older than nats-server 2.12, so schedules do not run."
+    assert only([cannot_look(FailedPreconditionError(old))])[:2] == (WARNING, old)
+    for error in (UnavailableError("the broker does not answer"), TimeoutError()):
+        assert only([cannot_look(error)])[2] == "mistudio doctor"

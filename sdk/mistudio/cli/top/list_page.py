@@ -32,13 +32,17 @@ def list_page(scene: Scene, draw: Drawer, room: int) -> Lines:
 
 
 def missing(snapshot: Snapshot) -> Text:
-    """Returns which queues are paused, full or served by nobody, and the commands that help; nothing if none is."""
+    """Returns which queues are paused, full or served by nobody, and which schedules submitted no job the last time.
+
+    With the commands that help; nothing if all is well.
+    """
     wrong = [queue for queue in snapshot.queues if queue.diagnosis]
     unserved = [queue for queue in wrong if not (queue.workers or queue.paused)]
     sentences = [queue.diagnosis for queue in wrong if queue not in unserved]
     if unserved:
         names = f"Nobody serves {', '.join(queue.name for queue in unserved)}. " if len(unserved) > 1 else ""
         sentences.append(f"{names}{unserved[0].diagnosis}")
+    sentences += [f"Schedule {one.name}: {one.last_problem}" for one in snapshot.schedules if one.last_problem]
     return Text("\n".join(sentences), style="yellow")
 
 

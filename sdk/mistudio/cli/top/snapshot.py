@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-from mistudio import v1
+from mistudio import errors, v1
 from mistudio.aio.client import AsyncClient
 from mistudio.states import JobState
 
@@ -22,10 +22,11 @@ MOST = 200
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Queues, workers and jobs."""
+    """Queues, workers, schedules and jobs."""
 
     queues: Sequence[v1.Queue] = ()
     workers: Sequence[v1.WorkerStatus] = ()
+    schedules: Sequence[v1.Schedule] = ()
     active: Sequence[v1.Job] = ()
     """Jobs that run, the most advanced first."""
     waiting: Sequence[v1.Job] = ()
@@ -53,14 +54,22 @@ class Snapshot:
 
 async def read_snapshot(client: AsyncClient) -> Snapshot:
     """Asks a gateway for everything at once. Raises MistudioError."""
-    queues, workers, active, waiting, ended = await asyncio.gather(
+    queues, workers, schedules, active, waiting, ended = await asyncio.gather(
         client.queues.list(timeout=CALL_SECONDS),
         client.workers.list(timeout=CALL_SECONDS),
+        _schedules(client),
         _jobs(client, ACTIVE),
         _jobs(client, WAITING),
         _jobs(client, ENDED),
     )
-    return Snapshot(queues, workers, sorted(active, key=_advance), waiting, ended)
+    return Snapshot(queues, workers, schedules, sorted(active, key=_advance), waiting, ended)
+
+
+async def _schedules(client: AsyncClient) -> Sequence[v1.Schedule]:
+    try:
+        return await client.schedules.list(timeout=CALL_SECONDS)
+    except (errors.FailedPreconditionError, errors.UnimplementedError):  # an old broker, or an old gateway
+        return ()
 
 
 async def _jobs(client: AsyncClient, states: Sequence[JobState]) -> list[v1.Job]:
