@@ -78,8 +78,9 @@ async def _power_failure(stage: Stage, disk: PowerDisk) -> None:
     stage.tell(f"the power fails; {len(stage.traffic.promised)} jobs are promised")
     await asyncio.to_thread(stage.topology.server.kill)
     await stage.topology.kill_members()
-    shutil.rmtree(stage.topology.home / "tmp", ignore_errors=True)  # as a machine does when it starts
     stage.tell(f"the power is back: {await asyncio.to_thread(disk.come_back)}")
+    for left in (stage.topology.home / "tmp").iterdir():  # as a machine does when it starts
+        shutil.rmtree(left)
     await asyncio.to_thread(stage.topology.server.start)
 
 

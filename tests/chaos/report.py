@@ -5,8 +5,8 @@ from __future__ import annotations
 import collections
 import re
 import sys
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
 
 from chaos.findings import Findings
 
@@ -55,3 +55,13 @@ def say(line: str) -> None:
     """Writes a line at once."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def total(reports: Sequence[Report]) -> Report:
+    """Returns all reports as one."""
+    together = Findings()
+    for report in reports:
+        for field in fields(Findings):
+            getattr(together, field.name).extend(getattr(report.findings, field.name))
+    kills, jobs = sum(report.kills for report in reports), sum(report.jobs for report in reports)
+    return Report(reports[0].seed if reports else 0, kills, jobs, together)

@@ -141,8 +141,13 @@ class Stage:
         broker = await nats.connect(
             self.topology.broker_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1, error_cb=_ignore
         )
-        self._stack.push_async_callback(broker.close)
+        self._stack.push_async_callback(_close, broker)
         return broker.jetstream(timeout=10)
+
+
+async def _close(broker: Broker) -> None:
+    with contextlib.suppress(OSError):
+        await broker.close()
 
 
 async def _ignore(_: Exception) -> None:

@@ -12,7 +12,7 @@ from typing import Self
 from chaos.member import Member
 from mistudio import v1
 from mistudio_runtime.artifacts import ArtifactStore
-from mistudio_runtime.broker.discovery import discover_broker
+from mistudio_runtime.broker.embedded import EmbeddedBroker
 from support.broker import NatsServer
 from support.mesh import MODEL, TOKENS, free_port
 from support.proxy import TcpProxy
@@ -42,11 +42,12 @@ class Topology:
     ) -> None:
         """Takes an empty folder, how many of each, and by how many seconds the workers' clocks are wrong.
 
-        `broker` is its configuration; without one the first gateway runs an embedded broker.
+        `broker` is its configuration; without one it is an embedded broker, which mends itself.
         """
         self.home = home
         self.artifacts = artifacts or home / "artifacts"
         self._server = None if broker is None else NatsServer(_made(home / "broker"), config=broker)
+        self._embedded = EmbeddedBroker(home) if broker is None else None
         self.gateways: list[Member] = []
         self.workers: list[Member] = []
         self.links: dict[str, list[TcpProxy]] = {}
@@ -66,9 +67,7 @@ class Topology:
     @property
     def broker_url(self) -> str:
         """Where the broker is, past all proxies."""
-        url = discover_broker(self.home) if self._server is None else self._server.url
-        assert url is not None
-        return url
+        return self._embedded.url if self._embedded is not None else self.server.url
 
     @property
     def members(self) -> list[Member]:
@@ -81,9 +80,11 @@ class Topology:
 
     async def __aenter__(self) -> Self:
         _put_inputs(self.artifacts)
-        if self._server is not None:
+        if self._embedded is not None:
+            await self._embedded.start()
+        else:
             _sync(self.home / "broker" / "test.conf")  # an administrator's file survives a power failure
-            await asyncio.to_thread(self._server.start)
+            await asyncio.to_thread(self.server.start)
         gateways, workers = self._counts
         for number in range(gateways):
             await self._add_gateway(number)
@@ -93,8 +94,10 @@ class Topology:
 
     async def __aexit__(self, *_: object) -> None:
         await self.stop_members()
-        if self._server is not None:
-            await asyncio.to_thread(self._server.stop)
+        if self._embedded is not None:
+            await self._embedded.stop()
+        else:
+            await asyncio.to_thread(self.server.stop)
         for proxy in [proxy for proxies in self.links.values() for proxy in proxies]:
             await proxy.stop()
 

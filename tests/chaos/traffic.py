@@ -57,9 +57,12 @@ class Traffic:
         if request.kind == "pipeline":
             return await self._submit_pipeline(request)
         spec = quick_spec() if request.kind == "quick" else count_spec(*_COUNTS[request.kind](request))
-        job = self._job(request, spec)
-        answer = await self.client.call("SubmitJob", v1.SubmitJobRequest(job=job, request_id=self._id(request)))
+        answer = await self.client.call("SubmitJob", self.request_of(request, spec))
         return self._keep(request, answer.job)
+
+    def request_of(self, request: Request, spec: v1.JobSpec) -> v1.SubmitJobRequest:
+        """Returns the call that may be repeated: the same request is the same job."""
+        return v1.SubmitJobRequest(job=self._job(request, spec), request_id=self._id(request))
 
     async def _submit_pipeline(self, request: Request) -> Promised:
         """Submits one job whose output two others read, and one that waits for both of these."""
