@@ -28,8 +28,8 @@ class Pipeline:
     def add(self, name: str, spec: Spec, **how: Any) -> v1.ArtifactRef:
         """Appends a step and returns the reference to its first output.
 
-        `how` takes display_name, priority, max_attempts, depends_on and labels. Raises TypeError if `spec` is no spec
-        and ValueError if the name is taken.
+        `how` takes display_name, priority, max_attempts, depends_on, labels, job_timeout and start_within. Raises
+        TypeError if `spec` is no spec and ValueError if the name is taken.
         """
         if any(step.name == name for step in self.steps):
             raise ValueError(f"the pipeline has a step {name!r} already")

@@ -9,6 +9,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from mistudio import v1
+from mistudio.spans import Span, duration
 
 Spec: TypeAlias = Message
 """One message of a job kind, e.g. `TrainSae`, or a `JobSpec` that holds one."""
@@ -49,8 +50,10 @@ def job_request(
     max_attempts: int = 0,
     depends_on: Sequence[str] = (),
     labels: Mapping[str, str] | None = None,
+    job_timeout: Span | None = None,
+    start_within: Span | None = None,
 ) -> v1.JobRequest:
-    """Returns what to run and how.
+    """Returns what to run and how; lengths of time are seconds or timedeltas.
 
     `spec` may be a whole `JobRequest`, which the other arguments then add to. Raises TypeError if it is no spec.
     """
@@ -64,4 +67,8 @@ def job_request(
     request.max_attempts = max_attempts or request.max_attempts
     request.depends_on.extend(depends_on)
     request.labels.update(labels or {})
+    for limit, span in ((request.timeout, job_timeout), (request.start_within, start_within)):
+        if span is not None:
+            limit.CopyFrom(duration(span))
+            limit.SetInParent()  # a length of nothing is refused, not overlooked
     return request

@@ -139,6 +139,12 @@ class Mesh:
             return False
         return True
 
+    async def control(self, verb: str, job_id: str) -> v1.Job:
+        """Calls CancelJob, PauseJob, ResumeJob, FinishJob or RetryJob."""
+        request = getattr(v1, f"{verb}JobRequest")(job_id=job_id)
+        job: v1.Job = (await getattr(self.jobs, f"{verb}Job")(request, timeout=20)).job
+        return job
+
     async def attached(self, name: str) -> bool:
         """Tells whether a worker of this name is attached."""
         answer = await v1.WorkerServiceStub(self.channel).ListWorkers(v1.ListWorkersRequest(), timeout=5)

@@ -28,12 +28,15 @@ from mistudio_runtime.worker.worker import Worker
 from support.misdeeds import MISDEEDS
 
 STEP_SECONDS = 0.02
+DEAF = 2
+DEAF_SECONDS = 12.0
 
 
 def train(spec: v1.TrainSae, context: JobContext) -> list[str]:
     """Obeys the first hook point.
 
-    It is "count", "stubborn", "die_once", "permanent", "transient_once", "greedy", "crash", "noisy" or a misdeed.
+    It is "count", "stubborn", "die_once", "permanent", "transient_once", "greedy", "crash", "silent", "noisy" or a
+    misdeed.
     """
     what = spec.hook_points[0]
     if what == "permanent":
@@ -51,7 +54,10 @@ def train(spec: v1.TrainSae, context: JobContext) -> list[str]:
         make_noise()
     if what in MISDEEDS:
         MISDEEDS[what](spec, context)
-    _count(spec, context, stubborn=what == "stubborn")
+    if what == "silent":
+        time.sleep(spec.total_tokens * STEP_SECONDS)
+    else:
+        _count(spec, context, stubborn=what == "stubborn")
     with context.draft("sae", parents=[], parameters={}) as draft:
         (draft.path / "result.txt").write_text(f"attempt {context.attempt}")
         return [draft.commit()]
@@ -97,10 +103,18 @@ def make_noise() -> None:
 
 
 def collect(spec: v1.CollectGarbage, context: JobContext) -> list[str]:
-    """Does nothing, quickly; a dry run does it badly."""
+    """Does nothing, quickly; a dry run does it badly.
+
+    With a minimal age of 1 s it does nothing until it is stopped, with one of 2 s it does not hear of that for long.
+    """
     if spec.dry_run:
         logging.getLogger("fsspec").warning("a file is gone")
         raise KeyError("a secret text")
+    if spec.min_age.seconds:
+        deaf_until = time.monotonic() + (DEAF_SECONDS if spec.min_age.seconds == DEAF else 0)
+        while time.monotonic() < deaf_until or context.stop_requested() is None:
+            time.sleep(STEP_SECONDS)
+        context.raise_if_stopped()
     context.progress("collect", 1, 1, "files")
     return []
 

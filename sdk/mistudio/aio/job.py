@@ -13,6 +13,7 @@ from mistudio.calls.call import Call
 from mistudio.job_log import JobLog, JobLogLine
 from mistudio.job_view import JobView
 from mistudio.pipelines import PipelineRun
+from mistudio.spans import Span
 from mistudio.specs import Spec
 from mistudio.watching import Watch
 
@@ -88,9 +89,13 @@ class AsyncJob(JobView):
         """Puts a paused job back into its queue."""
         return await self._apply(jobs.resume(self.id))
 
-    async def retry(self, spec: Spec | None = None) -> Self:
-        """Puts a failed or cancelled job back into its queue, with a changed spec of the same kind if given."""
-        return await self._apply(jobs.retry(self.id, spec))
+    async def finish(self) -> Self:
+        """Asks to finish now and to keep what there is, e.g. an SAE as far as it is trained."""
+        return await self._apply(jobs.finish(self.id))
+
+    async def retry(self, spec: Spec | None = None, *, job_timeout: Span | None = None) -> Self:
+        """Puts a failed or cancelled job back into its queue, with a changed spec or limit of an attempt if given."""
+        return await self._apply(jobs.retry(self.id, spec, job_timeout=job_timeout))
 
     async def _apply(self, call: Call[v1.Job]) -> Self:
         self._job = await self._transport.call(call)

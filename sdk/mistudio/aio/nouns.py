@@ -23,6 +23,7 @@ class AsyncJobs(AsyncNoun):
     cancel = Awaited(jobs.cancel, AsyncJob)
     pause = Awaited(jobs.pause, AsyncJob)
     resume = Awaited(jobs.resume, AsyncJob)
+    finish = Awaited(jobs.finish, AsyncJob)
     retry = Awaited(jobs.retry, AsyncJob)
     delete = Awaited(jobs.delete, as_is)
 

@@ -23,6 +23,7 @@ class Jobs(Noun):
     cancel = Blocking(jobs.cancel, Job)
     pause = Blocking(jobs.pause, Job)
     resume = Blocking(jobs.resume, Job)
+    finish = Blocking(jobs.finish, Job)
     retry = Blocking(jobs.retry, Job)
     delete = Blocking(jobs.delete, as_is)
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from mistudio import v1
 from mistudio.calls.call import Call, Listing, request_id_or_new, unary
 from mistudio.pipelines import Steps, steps_of
+from mistudio.spans import Span, duration
 from mistudio.specs import Spec, job_request, job_spec
 from mistudio.states import JobState
 
@@ -22,6 +23,8 @@ def submit(
     max_attempts: int = 0,
     request_id: str = "",
     validate_only: bool = False,
+    job_timeout: Span | None = None,
+    start_within: Span | None = None,
     timeout: float | None = None,
 ) -> Call[v1.Job]:
     """Submits a job and returns its handle, with a diagnosis if nobody serves its queue.
@@ -35,6 +38,9 @@ def submit(
         max_attempts: Attempts before it fails for good; 0 takes the mesh's default.
         request_id: The same id answers with the same job; empty makes a new one.
         validate_only: Only validate; nothing is recorded, and the job returned has no id.
+        job_timeout: How long one attempt may run, as seconds or timedelta: then it is asked to stop and, after the
+            grace, made to. The job fails with TIMEOUT then. None is for ever.
+        start_within: How long it may wait in its queue for its first attempt, before it fails with DEADLINE_PASSED.
         timeout: Seconds that the call may take in all; None takes the client's.
 
     Raises InvalidArgumentError with `violations` if a field is bad (nothing is enqueued then), AlreadyExistsError if
@@ -47,6 +53,8 @@ def submit(
         max_attempts=max_attempts,
         depends_on=depends_on,
         labels=labels,
+        job_timeout=job_timeout,
+        start_within=start_within,
     )
     request = v1.SubmitJobRequest(job=job, request_id=request_id_or_new(request_id), validate_only=validate_only)
     return unary(
@@ -103,11 +111,13 @@ def list_(
     page_size: int = 0,
     timeout: float | None = None,
 ) -> Listing[v1.Job]:
-    """Iterates over the handles of all jobs that match, newest first, reading page after page.
+    """Iterates over the handles of all jobs that match, reading page after page.
 
-    Empty arguments match every job; `order_by` is "create_time", "update_time", "end_time" or "priority", each with
-    " desc" for falling; times without a zone are local; `timeout` is for each page.
+    They come newest first, or in the order of `order_by`: "create_time", "update_time", "end_time" or "priority", each
+    with " desc" for falling. Empty arguments match every job; a datetime without a time zone is local time; `timeout`
+    is for each page.
     """
+    times = {"created_since": created_since, "created_before": created_before, "ended_before": ended_before}
     request = v1.ListJobsRequest(
         states=[JobState(state).to_proto() for state in states],
         kinds=kinds,
@@ -117,7 +127,6 @@ def list_(
         order_by=order_by,
         page_size=page_size,
     )
-    times = {"created_since": created_since, "created_before": created_before, "ended_before": ended_before}
     for field, time in times.items():
         if time is not None:
             getattr(request, field).FromDatetime(time.astimezone(UTC))
@@ -151,18 +160,35 @@ def resume(job_id: str, *, timeout: float | None = None) -> Call[v1.Job]:
     return unary("JobService/ResumeJob", request, v1.ResumeJobResponse, lambda a: a.job, timeout=timeout)
 
 
-def retry(job_id: str, spec: Spec | None = None, *, timeout: float | None = None) -> Call[v1.Job]:
-    """Puts a failed or cancelled job back into its queue, with a changed spec of the same kind if given."""
-    request = v1.RetryJobRequest(job_id=job_id, spec=None if spec is None else job_spec(spec))
-    return unary("JobService/RetryJob", request, v1.RetryJobResponse, lambda a: a.job, timeout=timeout)
+def finish(job_id: str, *, timeout: float | None = None) -> Call[v1.Job]:
+    """Asks a job to finish now and to keep what it has, e.g. an SAE as far as it is trained.
+
+    A paused job goes on only to finish. Raises FailedPreconditionError if it does not run, or its kind keeps nothing.
+    """
+    request = v1.FinishJobRequest(job_id=job_id)
+    return unary("JobService/FinishJob", request, v1.FinishJobResponse, lambda a: a.job, timeout=timeout)
 
 
 def delete(job_ids: Sequence[str], *, timeout: float | None = None) -> Call[int]:
-    """Deletes the records and events of at most 1,000 jobs that have ended; their artifacts stay. Returns how many.
+    """Deletes the records and events of jobs that have ended, at most 1,000; returns how many there were.
 
-    A job that there is not is no error. Raises FailedPreconditionError, with nothing deleted, if one has not ended or
-    an unfinished job needs it.
+    Their artifacts stay. Raises FailedPreconditionError, with nothing deleted, if one has not ended or an unfinished
+    job needs it.
     """
     request = v1.DeleteJobsRequest(job_ids=job_ids)
     answer = v1.DeleteJobsResponse
     return unary("JobService/DeleteJobs", request, answer, lambda a: a.deleted, timeout=timeout, repeatable=True)
+
+
+def retry(
+    job_id: str, spec: Spec | None = None, *, job_timeout: Span | None = None, timeout: float | None = None
+) -> Call[v1.Job]:
+    """Puts a failed or cancelled job back into its queue, with what failed because of it.
+
+    Its spec may be changed to another of the same kind, and how long an attempt may run (0 is for ever).
+    """
+    request = v1.RetryJobRequest(job_id=job_id, spec=None if spec is None else job_spec(spec))
+    if job_timeout is not None:
+        request.timeout.CopyFrom(duration(job_timeout))
+        request.timeout.SetInParent()  # a length of nothing says something, too
+    return unary("JobService/RetryJob", request, v1.RetryJobResponse, lambda a: a.job, timeout=timeout)

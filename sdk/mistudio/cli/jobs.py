@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import islice
+from typing import Any
 
 import click
+from google.protobuf.duration_pb2 import Duration
 
 from mistudio.blocking.client import Client
 from mistudio.blocking.job import Job
@@ -13,12 +15,16 @@ from mistudio.cli.command import MeshGroup
 from mistudio.cli.follow.watch import watch_to_end
 from mistudio.cli.job_logs import logs
 from mistudio.cli.render.jobs import render_job, render_jobs
+from mistudio.cli.render.units import counted
 from mistudio.cli.session import Session
+from mistudio.cli.spec.moments import Moment
 from mistudio.cli.spec.options import JsonText, read_spec
-from mistudio.cli.spec.values import Pair
+from mistudio.cli.spec.values import Pair, TimeSpan
 from mistudio.specs import KINDS
 from mistudio.states import JobState
 
+_ORDERS = [field + end for field in ("create_time", "update_time", "end_time", "priority") for end in ("", " desc")]
+_AT_A_TIME = 1_000
 _STATES = [state.lower() for state in JobState if state is not JobState.UNSPECIFIED]
 
 
@@ -36,18 +42,24 @@ jobs.add_command(logs)
 @click.option("--queue", "queues", multiple=True, help="Only this queue. Repeatable.")
 @click.option("--pipeline", default="", help="Only jobs of this pipeline.")
 @click.option("--label", "labels", type=Pair(), multiple=True, help="Only jobs with this label. Repeatable.")
+@click.option("--created-since", type=Moment(), help="Only jobs submitted then or later, e.g. 2026-01-31, or 7d ago.")
+@click.option("--created-before", type=Moment(), help="Only jobs submitted before then.")
+@click.option("--ended-before", type=Moment(), help="Only jobs that ended before then.")
+@click.option("--order-by", type=click.Choice(_ORDERS), default=_ORDERS[1], show_default=True, help="What comes first.")
 @click.option("--limit", type=click.IntRange(1), default=50, show_default=True, help="At most so many.")
 @click.pass_obj
 def list_jobs(  # noqa: PLR0917 - click passes them by name
     session: Session,
+    /,
     states: tuple[str, ...],
     kinds: tuple[str, ...],
     queues: tuple[str, ...],
     pipeline: str,
     labels: tuple[tuple[str, str], ...],
     limit: int,
+    **more: Any,
 ) -> None:
-    """Lists jobs, newest first."""
+    """Lists jobs, newest first unless another order is asked for."""
     with session.client() as client:
         found = client.jobs.list(
             states=[JobState(state.upper()) for state in states],
@@ -56,6 +68,7 @@ def list_jobs(  # noqa: PLR0917 - click passes them by name
             pipeline_id=pipeline,
             labels=dict(labels),
             page_size=min(limit, 1000),
+            **more,
         )
         protos = [job.proto for job in islice(found, limit)]
     session.show({"jobs": protos}, lambda: render_jobs(protos))
@@ -112,15 +125,41 @@ def resume(session: Session, job_ids: tuple[str, ...]) -> None:
 
 
 @jobs.command()
+@click.argument("job_ids", metavar="JOB…", nargs=-1, required=True)
+@click.pass_obj
+def finish(session: Session, job_ids: tuple[str, ...]) -> None:
+    """Asks jobs to finish now and to keep what they have, e.g. an SAE as far as it is trained."""
+    _control(session, job_ids, lambda client, job_id: client.jobs.finish(job_id))
+
+
+@jobs.command()
+@click.argument("job_ids", metavar="JOB…", nargs=-1, required=True)
+@click.pass_obj
+def delete(session: Session, job_ids: tuple[str, ...]) -> None:
+    """Deletes the records and events of jobs that have ended; their artifacts stay."""
+    with session.client() as client:
+        parts = (job_ids[start : start + _AT_A_TIME] for start in range(0, len(job_ids), _AT_A_TIME))
+        deleted = sum(client.jobs.delete(part) for part in parts)
+    session.show({"deleted": deleted}, lambda: f"{counted(deleted, 'job')} deleted")
+
+
+@jobs.command()
 @click.argument("job_id", metavar="JOB")
 @click.option("--params", type=JsonText(), metavar="JSON|FILE|-", help="A changed spec as JSON.")
+@click.option("--timeout", type=TimeSpan(), help="How long one attempt may run from now on; 0s is for ever.")
 @click.option("--watch", is_flag=True, help="Follow the job to its end.")
 @click.pass_obj
-def retry(session: Session, job_id: str, params: str | None, watch: bool) -> int | None:  # noqa: FBT001 - click
-    """Puts a failed or cancelled job back into its queue, with a changed spec if given."""
+def retry(
+    session: Session,
+    job_id: str,
+    params: str | None,
+    timeout: Duration | None,
+    watch: bool,  # noqa: FBT001 - click
+) -> int | None:
+    """Puts a failed or cancelled job back into its queue, with a changed spec or timeout if given."""
     with session.client() as client:
         job = client.jobs.get(job_id)
-        job.retry(None if params is None else read_spec(job.kind, params, {}))
+        job.retry(None if params is None else read_spec(job.kind, params, {}), job_timeout=timeout)
     if watch:
         return watch_to_end(session, [job.proto])
     session.show(job.proto, lambda: render_job(job.proto))

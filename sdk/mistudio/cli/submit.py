@@ -15,7 +15,7 @@ from mistudio.cli.session import Session
 from mistudio.cli.spec.comments import comment
 from mistudio.cli.spec.options import params_option, read_spec, spec_options
 from mistudio.cli.spec.shapes import message_of
-from mistudio.cli.spec.values import Pair, WholeNumber
+from mistudio.cli.spec.values import Pair, TimeSpan, WholeNumber
 from mistudio.specs import KINDS
 
 
@@ -34,6 +34,8 @@ def job_options() -> list[click.Parameter]:
         click.Option(["--label", "labels"], type=pair, multiple=True, help="A label for finding it again. Repeatable."),
         click.Option(["--after", "depends_on"], metavar="JOB", multiple=True, help="Run after this job. Repeatable."),
         click.Option(["--max-attempts"], type=WholeNumber(), help="Attempts before it fails for good."),
+        click.Option(["--timeout"], type=TimeSpan(), help="How long one attempt may run, e.g. 2h; then it fails."),
+        click.Option(["--start-within"], type=TimeSpan(), help="How long it may wait in its queue; then it fails."),
         click.Option(["--request-id"], default="", help="The same id answers with the same job."),
         click.Option(["--watch/--detach"], help="Follow the job to its end, or leave at once (the default)."),
         click.Option(["--validate-only"], is_flag=True, help="Only validate; submit nothing."),
@@ -62,6 +64,8 @@ def _submit(session: Session, kind: str, params: str | None, values: dict[str, A
             labels=dict(values["labels"]),
             depends_on=values["depends_on"],
             max_attempts=values["max_attempts"] or 0,
+            job_timeout=values["timeout"],
+            start_within=values["start_within"],
             request_id=values["request_id"],
             validate_only=values["validate_only"],
         )

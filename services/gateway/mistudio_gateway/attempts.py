@@ -67,10 +67,7 @@ class Attempts:
 
     async def _claim(self, worker: str, claim: v1.Claim, hold: Hold | None) -> v1.ClaimAnswer | Need:
         def change(job: v1.Job) -> Refusal | Need | None:
-            if failure := deadline_failure(job, utc_now()):  # the reconciler may not have looked yet
-                state_machine.fail_unstarted(job, failure, utc_now())
-                return v1.CLAIM_VERDICT_DROP, failure.message, timedelta(0)
-            if refusal := self._refuse(job, worker, claim.enqueue_count):
+            if refusal := _too_late(job) or self._refuse(job, worker, claim.enqueue_count):
                 return refusal
             if job.state == v1.JOB_STATE_RUNNING:
                 if job.attempts[-1].worker == worker and self._ages.is_young(job):
@@ -91,8 +88,7 @@ class Attempts:
         if isinstance(refusal, Need):
             return refusal
         if refusal:
-            if job.state == v1.JOB_STATE_FAILED:
-                self._job_ended()
+            self._tell_end(job)
             verdict, reason, delay = refusal
             answer = v1.ClaimAnswer(verdict=verdict, reason=reason)
             answer.delay.FromTimedelta(delay)
@@ -105,6 +101,10 @@ class Attempts:
         if self._gate.is_closed(job.queue):
             return v1.CLAIM_VERDICT_LATER, "its queue is paused", PAUSED_DELAY
         return self._devices.need(job, worker, hold)
+
+    def _tell_end(self, job: v1.Job) -> None:
+        if state_machine.is_terminal(job):
+            self._job_ended()
 
     def _refuse(self, job: v1.Job, worker: str, enqueue_count: int) -> Refusal | None:
         if enqueue_count != job.enqueue_count:
@@ -181,8 +181,7 @@ class Attempts:
             return v1.AttemptEnded(current=False)
         self._progress_stored.pop(end.job_id, None)
         await self._devices.end(job, end.attempt)
-        if state_machine.is_terminal(job):
-            self._job_ended()
+        self._tell_end(job)
         answer = v1.AttemptEnded(current=current)
         if job.state == v1.JOB_STATE_QUEUED and current:
             until = job.not_before.ToDatetime(UTC) - utc_now() if job.HasField("not_before") else timedelta(0)
@@ -216,6 +215,15 @@ def _later(reason: str, delay: timedelta) -> v1.ClaimAnswer:
     answer = v1.ClaimAnswer(verdict=v1.CLAIM_VERDICT_LATER, reason=reason)
     answer.delay.FromTimedelta(delay)
     return answer
+
+
+def _too_late(job: v1.Job) -> Refusal | None:
+    """Fails a job whose time to start has passed: the reconciler may not have looked yet."""
+    failure = deadline_failure(job, utc_now())
+    if failure is None:
+        return None
+    state_machine.fail_unstarted(job, failure, utc_now())
+    return v1.CLAIM_VERDICT_DROP, failure.message, timedelta(0)
 
 
 def _is_current(job: v1.Job, attempt: int) -> bool:

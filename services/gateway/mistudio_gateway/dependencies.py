@@ -28,6 +28,13 @@ def failed_parent(job: v1.Job, find_job: FindJob) -> v1.Job | None:
     return None
 
 
+def may_wait_again(job: v1.Job, find_job: FindJob) -> bool:
+    """Tells whether a job has failed only because of jobs that have been put back since."""
+    if job.state != v1.JOB_STATE_FAILED or job.failure.reason != DEPENDENCY_FAILED:
+        return False
+    return all(find_job(parent) is not None for parent in job.depends_on) and failed_parent(job, find_job) is None
+
+
 def parent_failure(parent: v1.Job) -> v1.Failure:
     """Returns why a child of this parent cannot run."""
     why = f": {parent.failure.message}" if parent.failure.message else ""

@@ -79,9 +79,10 @@ class Dispatcher:
     async def _publish(self, job: v1.Job, *, lost: bool) -> None:
         # A lost message is made again by whichever gateway misses it first, and by no other.
         again = f".{job.update_time.ToNanoseconds()}" if lost else ""
+        age = job.create_time.ToMicroseconds()  # a request_id gives the same id again when its job was deleted
         headers = {
             names.ENQUEUE_COUNT: str(job.enqueue_count),
-            names.MESSAGE_ID: f"{job.id}.{job.enqueue_count}{again}",
+            names.MESSAGE_ID: f"{job.id}.{age}.{job.enqueue_count}{again}",
         }
         for left in reversed(range(_TRIES)):
             try:

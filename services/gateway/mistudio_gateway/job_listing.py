@@ -7,7 +7,7 @@ import binascii
 import hashlib
 import heapq
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -19,20 +19,18 @@ from mistudio_runtime.errors import InvalidRequestError, Violation
 DEFAULT_PAGE = 50
 MAX_PAGE = 1_000
 DEFAULT_ORDER = "create_time desc"
-_DESC = " desc"
 _NANOS = 1_000_000_000
+_LAST = 1 << 70
+"""More than any time in nanoseconds."""
 
 
 class Position(NamedTuple):
     """A job's place in an order; a smaller one comes first."""
 
-    last: bool
-    """Whether it has no value to be ordered by, e.g. has not ended: such jobs come last in both directions."""
-    value: int
-    """What it is ordered by, negative in a falling order."""
-    create_time: int
-    """Nanoseconds since the epoch, UTC: of equals the older comes first."""
+    rank: int
+    """What it is ordered by as one number, negative in a falling order."""
     job_id: str
+    """Tells jobs of one rank apart."""
 
 
 class Page(NamedTuple):
@@ -51,23 +49,34 @@ def page_of(jobs: Iterable[LedgerRecord], request: v1.ListJobsRequest) -> Page:
     if request.page_size < 0:
         raise InvalidRequestError([Violation("page_size", "is not negative")])
     size = min(request.page_size or DEFAULT_PAGE, MAX_PAGE)
-    position = _order(request.order_by)
+    rank = _order(request.order_by)
     fingerprint = _fingerprint(request)
     after = _from_token(request.page_token, fingerprint) if request.page_token else None
-    matching = list(_matching(jobs, request))
-    places = ((position(job), job) for job in matching)
+    matching = _matching(jobs, request)
+    found = _first(matching, list(map(rank, matching)), after, size + 1)
+    token = _to_token(found[size - 1][0], fingerprint) if len(found) > size else ""
+    return Page([record.job for _, record in found[:size]], token, len(matching))
+
+
+def _first(
+    jobs: list[LedgerRecord], ranks: list[int], after: Position | None, count: int
+) -> list[tuple[Position, LedgerRecord]]:
+    """Returns the first `count` jobs after a position. The ledger is long: only these few are looked at closely."""
+    left: Sequence[int] = range(len(jobs))
     if after is not None:
-        places = (place for place in places if place[0] > after)
-    # No two places are equal, so that jobs themselves are never compared.
-    found = heapq.nsmallest(size + 1, places)
-    more = len(found) > size
-    token = _to_token(found[size - 1][0], fingerprint) if more else ""
-    return Page([job.job for _, job in found[:size]], token, len(matching))
+        rank, job_id = after
+        left = [i for i, other in enumerate(ranks) if other > rank or (other == rank and jobs[i].id > job_id)]
+    lowest = heapq.nsmallest(count, (ranks[i] for i in left))
+    close = [i for i in left if lowest and ranks[i] <= lowest[-1]]
+    # No two positions are equal, so that jobs themselves are never compared.
+    return sorted((Position(ranks[i], jobs[i].id), jobs[i]) for i in close)[:count]
 
 
-def _matching(jobs: Iterable[LedgerRecord], request: v1.ListJobsRequest) -> Iterator[LedgerRecord]:
-    conditions = _conditions(request)
-    return (job for job in jobs if all(holds(job) for holds in conditions)) if conditions else iter(jobs)
+def _matching(jobs: Iterable[LedgerRecord], request: v1.ListJobsRequest) -> list[LedgerRecord]:
+    matching = list(jobs)
+    for holds in _conditions(request):
+        matching = [job for job in matching if holds(job)]
+    return matching
 
 
 def _conditions(request: v1.ListJobsRequest) -> list[Callable[[LedgerRecord], bool]]:
@@ -81,9 +90,12 @@ def _conditions(request: v1.ListJobsRequest) -> list[Callable[[LedgerRecord], bo
         conditions.append(lambda job: job.queue in queues)
     if pipeline := request.pipeline_id:
         conditions.append(lambda job: job.pipeline_id == pipeline)
-    if labels := dict(request.labels):
-        conditions.append(lambda job: all(job.labels.get(key) == value for key, value in labels.items()))
+    conditions += [_has_label(key, value) for key, value in request.labels.items()]
     return conditions + _time_conditions(request)
+
+
+def _has_label(key: str, value: str) -> Callable[[LedgerRecord], bool]:
+    return lambda job: job.labels.get(key) == value
 
 
 def _time_conditions(request: v1.ListJobsRequest) -> list[Callable[[LedgerRecord], bool]]:
@@ -100,32 +112,33 @@ def _time_conditions(request: v1.ListJobsRequest) -> list[Callable[[LedgerRecord
     return conditions
 
 
-def _order(order_by: str) -> Callable[[LedgerRecord], Position]:
+def _order(order_by: str) -> Callable[[LedgerRecord], int]:
     asked = " ".join(order_by.split()) or DEFAULT_ORDER
-    falling = asked.endswith(_DESC)
-    field = asked.removesuffix(_DESC)
-    if field not in _VALUES:
-        fields = ", ".join(_VALUES)
-        raise InvalidRequestError([Violation("order_by", f"is one of {fields}, each with or without{_DESC}")])
-    value, sign = _VALUES[field], -1 if falling else 1
-
-    def position(job: LedgerRecord) -> Position:
-        found = value(job)
-        created = job.created
-        return Position(found is None, sign * (found or 0), created, job.id)
-
-    return position
+    if asked not in _RANKS:
+        orders = ", ".join(_RANKS)
+        raise InvalidRequestError([Violation("order_by", f"is one of: {orders}")])
+    return _RANKS[asked]
 
 
 def _nanos(time: Timestamp) -> int:
     return time.seconds * _NANOS + time.nanos
 
 
-_VALUES: dict[str, Callable[[LedgerRecord], int | None]] = {
+def _ended(job: LedgerRecord, sign: int) -> int:
+    # What has not ended comes last in both directions.
+    return _LAST + job.created if job.ended is None else sign * job.ended
+
+
+_RANKS: dict[str, Callable[[LedgerRecord], int]] = {
     "create_time": lambda job: job.created,
+    "create_time desc": lambda job: -job.created,
     "update_time": lambda job: job.updated,
-    "end_time": lambda job: job.ended,
-    "priority": lambda job: job.priority,
+    "update_time desc": lambda job: -job.updated,
+    "end_time": lambda job: _ended(job, 1),
+    "end_time desc": lambda job: _ended(job, -1),
+    # Of one priority, the older comes first.
+    "priority": lambda job: job.priority * _LAST + job.created,
+    "priority desc": lambda job: -job.priority * _LAST + job.created,
 }
 
 
@@ -145,9 +158,9 @@ def _to_token(position: Position, fingerprint: str) -> str:
 
 def _from_token(token: str, fingerprint: str) -> Position:
     try:
-        of, last, value, created, job_id = json.loads(base64.urlsafe_b64decode(token.encode()))
-        position = Position(bool(last), int(value), int(created), str(job_id))
-    except (binascii.Error, ValueError, TypeError) as error:
+        of, rank, job_id = json.loads(base64.urlsafe_b64decode(token.encode()))
+        position = Position(int(rank), str(job_id))
+    except (binascii.Error, ValueError, TypeError, OverflowError) as error:
         raise InvalidRequestError([Violation("page_token", "is not one that ListJobs gave")]) from error
     if of != fingerprint:
         raise InvalidRequestError([Violation("page_token", "belongs to a list with another order or other filters")])

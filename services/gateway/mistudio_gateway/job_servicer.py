@@ -73,7 +73,7 @@ class JobServicer(v1.JobServiceServicer):
 
     async def ListJobs(self, request: v1.ListJobsRequest, context: Context) -> v1.ListJobsResponse:
         """Lists jobs."""
-        return self._jobs.list(request)
+        return await self._jobs.list(request)
 
     async def WatchJob(  # type: ignore[override]  # it writes to the context itself
         self, request: v1.WatchJobRequest, context: Context

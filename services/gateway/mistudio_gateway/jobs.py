@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable, Sequence
 
 from mistudio import v1
+from mistudio_gateway.artifact_needs import jobs_needing
 from mistudio_gateway.job_listing import page_of
 from mistudio_gateway.ledger import Ledger
 from mistudio_gateway.queues.diagnoses import Diagnoses
-from mistudio_gateway.validation.references import body_of, references
 
 
 class Jobs:
@@ -33,18 +34,15 @@ class Jobs:
         queues = dict.fromkeys(job.queue for job in jobs)
         return [sentence for queue in queues if (sentence := self._diagnoses.of_queue(queue))]
 
-    def list(self, request: v1.ListJobsRequest) -> v1.ListJobsResponse:
+    async def list(self, request: v1.ListJobsRequest) -> v1.ListJobsResponse:
         """Returns a page of jobs, newest first unless another order is asked for. Raises InvalidRequestError."""
-        page = page_of(self._ledger.records(), request)
+        # A long ledger is looked over while others are served.
+        page = await asyncio.to_thread(page_of, list(self._ledger.records()), request)
         answer = v1.ListJobsResponse(jobs=page.jobs, next_page_token=page.next_token, total_size=page.total)
         for job in answer.jobs:  # copies of the records
             self.diagnosed(job)
         return answer
 
     def needing(self, artifact_id: str) -> Sequence[str]:
-        """Returns the unfinished jobs whose specs name an artifact as their input."""
-        return sorted(
-            job.id
-            for job in self._ledger.unfinished()
-            if any(ref.artifact_id == artifact_id for ref in references(body_of(job.spec)))
-        )
+        """Returns the unfinished jobs that need an artifact."""
+        return jobs_needing(artifact_id, self._ledger.unfinished(), self._ledger.mirrored)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, timedelta
 
 import structlog
@@ -99,6 +99,7 @@ class Reconciler:
         if time.monotonic() > self._next_orphan_round:
             self._next_orphan_round = time.monotonic() + _ORPHAN_ROUND_SECONDS
             await self._enqueue_orphans()
+            await self._for_all(self._failed_by_others(), self._revive)
 
     def _expect_late_workers(self) -> None:
         # Records expire while the broker or the gateway is away: give workers a lease to show themselves again.
@@ -107,7 +108,10 @@ class Reconciler:
         self._quiet_until = time.monotonic() + self._lease
 
     async def _for_each(self, state: v1.JobState.ValueType, mend: Callable[[v1.Job], Awaitable[None]]) -> None:
-        for job in self._ledger.in_states(state):
+        await self._for_all(self._ledger.in_states(state), mend)
+
+    async def _for_all(self, jobs: Iterable[v1.Job], mend: Callable[[v1.Job], Awaitable[None]]) -> None:
+        for job in jobs:
             try:
                 await mend(job)
             except (FailedPreconditionError, NotFoundError):
@@ -132,6 +136,20 @@ class Reconciler:
                 failure_class=v1.FAILURE_CLASS_PERMANENT,
             )
             await self._fail_waiting(job, missing)
+
+    def _failed_by_others(self) -> list[v1.Job]:
+        # Those that are over are many, and kept serialized: reading them all would take long.
+        failed = (record for record in self._ledger.records() if record.state == v1.JOB_STATE_FAILED)
+        return [record.job for record in failed if dependencies.DEPENDENCY_FAILED.encode() in record.data]
+
+    async def _revive(self, job: v1.Job) -> None:
+        # A retry puts a job's children back after the job: its gateway may have ended in between.
+        def change(record: v1.Job) -> None:
+            if dependencies.may_wait_again(record, self._ledger.mirrored):
+                state_machine.retry(record, utc_now(), waits=True)
+
+        if dependencies.may_wait_again(job, self._ledger.mirrored):
+            await self._ledger.change(job.id, change)
 
     async def _fail_waiting(self, job: v1.Job, failure: v1.Failure) -> None:
         def change(record: v1.Job) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 from google.protobuf.duration_pb2 import Duration
 
 from mistudio import v1
@@ -13,7 +15,7 @@ from mistudio_gateway.submission import Submission
 from mistudio_gateway.validation import validate_request
 from mistudio_gateway.validation.limits import check_limit
 from mistudio_gateway.validation.references import kind_of, required_jobs
-from mistudio_runtime.errors import FailedPreconditionError, InvalidRequestError, Violation
+from mistudio_runtime.errors import FailedPreconditionError, InvalidRequestError, NotFoundError, Violation
 
 
 class Retrying:
@@ -38,7 +40,8 @@ class Retrying:
 
         job, _ = await self._ledger.change(request.job_id, change)
         for child in children_failed_by(job.id, self._ledger.in_states(v1.JOB_STATE_FAILED)):
-            await self._ledger.change(child, _wait_again)
+            with contextlib.suppress(NotFoundError):  # deleted meanwhile
+                await self._ledger.change(child, _wait_again)
         if job.state == v1.JOB_STATE_QUEUED:
             await self._dispatcher.enqueue(job)
         return job

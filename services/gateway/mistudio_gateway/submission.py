@@ -8,13 +8,14 @@ from contextlib import AbstractContextManager
 
 from mistudio import v1
 from mistudio_gateway import job_ids
+from mistudio_gateway.artifact_needs import jobs_needing
 from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.ledger import Ledger, utc_now
+from mistudio_gateway.pipeline_steps import step_ids, step_jobs, validate_steps
 from mistudio_gateway.queues.limits import QueueLimits
-from mistudio_gateway.quoting import quoted
 from mistudio_gateway.records import new_job
 from mistudio_gateway.validation import Scope, looks_at_files, validate_request
-from mistudio_gateway.validation.references import body_of, kind_of, references
+from mistudio_gateway.validation.references import kind_of
 from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.errors import ConflictError, ExhaustedError
 from mistudio_runtime.queues import QueueTable
@@ -22,8 +23,6 @@ from mistudio_runtime.settings import Settings
 
 MAX_REQUEST_ID = 128
 MAX_REQUESTS = 1_000
-MAX_STEPS = 1_000
-MAX_STEP_NAME = 64
 
 
 class Submission:
@@ -84,11 +83,15 @@ class Submission:
             return await self._record_all(jobs)
 
     async def submit_pipeline(self, steps: Sequence[v1.PipelineStep], request_id: str = "") -> tuple[str, list[v1.Job]]:
-        """Validates all steps, then records and enqueues them; returns the pipeline's id and its jobs."""
-        names = await asyncio.to_thread(self._validate_steps, steps, request_id)
-        pipeline_id = job_ids.pipeline_id(request_id)
-        ids = {name: job_ids.step_job_id(request_id, name) for name in names}
-        jobs = [self._step_job(step, ids, pipeline_id) for step in steps]
+        """Validates all steps, then records and enqueues them; returns the pipeline's id and its jobs.
+
+        The same request_id answers with the same jobs. Raises what `submit` raises.
+        """
+        ids = step_ids(steps, request_id)
+        if not ids or not all(self._ledger.mirrored(job_id) for job_id in ids):
+            # A repeated call must not fail because the world has changed since the first.
+            await asyncio.to_thread(self._validate_steps, steps, request_id)
+        pipeline_id, jobs = step_jobs(steps, request_id, self._table)
         with self._room(jobs):
             # Children first: a root that runs before its children are recorded could end unnoticed by a crash.
             children = await self._record_all([job for job in jobs if job.depends_on])
@@ -98,7 +101,10 @@ class Submission:
 
     def scope(self) -> Scope:
         """Returns what requests are validated against."""
-        return Scope(self._store, self._settings, self._table, self._ledger.mirrored)
+        return Scope(self._store, self._settings, self._table, self._ledger.mirrored, self._needing)
+
+    def _needing(self, artifact_id: str) -> list[str]:
+        return jobs_needing(artifact_id, self._ledger.unfinished(), self._ledger.mirrored)
 
     def _room(self, jobs: Sequence[v1.Job]) -> AbstractContextManager[None]:
         """Keeps places in the queues while jobs are recorded; a repeated call needs none. Raises ExhaustedError."""
@@ -134,30 +140,11 @@ class Submission:
     def _check_request_id(self, request_id: str, scope: Scope, path: str = "request_id") -> None:
         scope.require(len(request_id) <= MAX_REQUEST_ID, path, f"is at most {MAX_REQUEST_ID} characters")
 
-    def _validate_steps(self, steps: Sequence[v1.PipelineStep], request_id: str) -> list[str]:
+    def _validate_steps(self, steps: Sequence[v1.PipelineStep], request_id: str) -> None:
         scope = self.scope()
-        scope.require(len(request_id) <= MAX_REQUEST_ID, "request_id", f"is at most {MAX_REQUEST_ID} characters")
-        scope.require(0 < len(steps) <= MAX_STEPS, "steps", f"name 1 to {MAX_STEPS} steps")
-        before: dict[str, v1.JobSpec] = {}
-        for index, step in scope.each(steps[:MAX_STEPS]):
-            path = f"steps[{index}]"
-            scope.require(_is_name(step.name), f"{path}.name", 'is a letter, then letters, digits, "-" or "_"')
-            scope.require(step.name not in before, f"{path}.name", f"{quoted(step.name)} stands twice")
-            scope.steps = dict(before)
-            validate_request(step.job, f"{path}.job", scope)
-            before[step.name] = step.job.spec
+        self._check_request_id(request_id, scope)
+        validate_steps(steps, scope)
         scope.raise_if_any()
-        return list(before)
-
-    def _step_job(self, step: v1.PipelineStep, ids: dict[str, str], pipeline_id: str) -> v1.Job:
-        request = v1.JobRequest()
-        request.CopyFrom(step.job)
-        for ref in references(body_of(request.spec)):
-            if ref.WhichOneof("ref") == "step":
-                ref.job_id = ids[ref.step]
-        job = new_job(ids[step.name], request, self._table, utc_now())
-        job.pipeline_id, job.step = pipeline_id, step.name
-        return job
 
     async def _record_all(self, jobs: Sequence[v1.Job]) -> list[v1.Job]:
         """Records side by side, so that they are synced to disk together; raises the first error when all are done."""
@@ -188,8 +175,3 @@ class Submission:
             if created:
                 await self._ledger.forget(job.id)
             raise
-
-
-def _is_name(name: str) -> bool:
-    plain = name.replace("-", "").replace("_", "")
-    return 0 < len(name) <= MAX_STEP_NAME and name.isascii() and name[0].isalpha() and plain.isalnum()

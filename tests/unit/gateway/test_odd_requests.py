@@ -121,7 +121,7 @@ def test_what_is_too_large_is_not_looked_into(scope: Scope) -> None:
 def test_long_values_are_repeated_in_part(scope: Scope) -> None:
     said = refused(scope, training(hook_points=["?" * 100_000], model=v1.ArtifactRef(step="s" * 100_000)))
     assert len(said["spec.train_sae.hook_points[0]"]) < 300
-    assert "…' before this one" in said["spec.train_sae.model"]
+    assert "…', for only a pipeline" in said["spec.train_sae.model"]
     scope.refuse("field", "d" * 100_000)
     assert len(scope.violations[-1].description) <= 1_000
 

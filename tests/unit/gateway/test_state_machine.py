@@ -93,6 +93,25 @@ def test_a_worker_that_goes_while_a_job_is_cancelled_ends_it(end: Callable[[v1.J
     assert job.state == v1.JOB_STATE_CANCELLED
 
 
+def test_a_job_that_runs_or_is_paused_may_be_asked_to_finish() -> None:
+    job = running()
+    sm.request_finish(job, NOW)
+    assert (job.state, job.finish_requested) == (v1.JOB_STATE_RUNNING, True)
+    sm.lose(job, NOW)
+    sm.request_finish(job, NOW)  # again, while it waits for its next attempt
+    assert (job.state, job.finish_requested) == (v1.JOB_STATE_QUEUED, True)
+    sm.request_pause(job, NOW)
+    assert (job.state, job.finish_requested) == (v1.JOB_STATE_PAUSED, False)
+    count = job.enqueue_count
+    sm.request_finish(job, NOW)
+    assert (job.state, job.finish_requested, job.enqueue_count) == (v1.JOB_STATE_QUEUED, True, count + 1)
+    sm.request_cancel(job, NOW)
+    sm.retry(job, NOW, waits=False)
+    assert not job.finish_requested
+    with pytest.raises(sm.IllegalTransitionError):
+        sm.request_finish(job, NOW)
+
+
 def test_a_stale_attempt_is_refused() -> None:
     job = running()
     sm.lose(job, NOW)

@@ -182,6 +182,32 @@ def test_the_envelope_is_checked(scope: Scope) -> None:
     }
 
 
+@pytest.mark.parametrize(
+    ("limit", "good"),
+    [
+        (Duration(nanos=1), True),
+        (Duration(seconds=366 * 86_400), True),
+        (Duration(seconds=366 * 86_400, nanos=1), False),
+        (Duration(), False),
+        (Duration(seconds=-1), False),
+        (Duration(seconds=5, nanos=-1), False),
+        (Duration(seconds=5, nanos=2_000_000_000), False),
+    ],
+)
+def test_limits_in_time_are_more_than_nothing_and_bounded(scope: Scope, limit: Duration, *, good: bool) -> None:
+    request = v1.JobRequest(spec=v1.JobSpec(collect_garbage=v1.CollectGarbage()), timeout=limit, start_within=limit)
+    validate_request(request, "job", scope)
+    assert [bad.field for bad in scope.violations] == ([] if good else ["job.timeout", "job.start_within"])
+
+
+def test_what_a_job_needs_is_not_deleted(scope: Scope) -> None:
+    scope.needing = lambda artifact_id: ["job-a"] if artifact_id == TOKENS.artifact_id else []
+    delete = v1.DeleteArtifact(artifact_id=TOKENS.artifact_id)
+    assert refused(scope, delete_artifact=delete) == {
+        "delete_artifact.artifact_id": "job-a needs it; wait for it or cancel it"
+    }
+
+
 def test_an_empty_spec_is_refused(scope: Scope) -> None:
     assert "set one job kind: download_dataset, " in refused(scope)["job.spec"]
 

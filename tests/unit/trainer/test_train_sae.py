@@ -165,6 +165,51 @@ def test_a_cancelled_job_commits_nothing(workshop: Workshop, inputs: tuple[str, 
     assert not workshop.store.exists("sae-one-0")
 
 
+def test_a_job_that_is_to_finish_keeps_what_it_has(workshop: Workshop, inputs: tuple[str, str]) -> None:
+    job = workshop.job("job-one")
+    stop_after(job, 320, Stop.FINISH)
+    (sae,) = run(workshop.training(*inputs), job)
+    summary = workshop.store.get(sae).summary
+    assert summary["tokens_trained"] == 320
+    assert summary["metrics_split"] == "validation"
+    assert any("finishing early after 320 tokens" in line for line in job.logs)
+    assert [step for step in job.progressed if step.stage == "evaluate"][-1].done > 0
+
+
+def test_an_interrupted_finish_is_finished_from_where_it_was(workshop: Workshop, inputs: tuple[str, str]) -> None:
+    first = workshop.job("job-parts", attempt=1)
+    stop_after(first, 320, Stop.FINISH)
+
+    def die(report: AttemptReport) -> None:
+        if report.progress.stage == "evaluate":
+            raise KeyboardInterrupt
+        if report.progress.stage == "train" and report.progress.done >= 320:
+            first.request_stop(Stop.FINISH)
+
+    first.watch = die
+    with pytest.raises(KeyboardInterrupt):
+        run(workshop.training(*inputs), first)
+    second = workshop.job("job-parts", attempt=2)
+    second.request_stop(Stop.FINISH)
+    (sae,) = run(workshop.training(*inputs), second)
+    assert workshop.store.get(sae).summary["tokens_trained"] == 320
+
+
+def test_a_cancel_counts_more_than_a_finish(workshop: Workshop, inputs: tuple[str, str]) -> None:
+    job = workshop.job("job-one")
+
+    def watch(report: AttemptReport) -> None:
+        if report.progress.stage == "train":
+            job.request_stop(Stop.FINISH)
+        if report.progress.stage == "evaluate":
+            job.request_stop(Stop.CANCEL)
+
+    job.watch = watch
+    with pytest.raises(JobStoppedError):
+        run(workshop.training(*inputs), job)
+    assert not workshop.store.exists("sae-one-0")
+
+
 def test_a_second_delivery_makes_the_same_artifact(workshop: Workshop, inputs: tuple[str, str]) -> None:
     spec = workshop.training(*inputs)
     first = run(spec, workshop.job("job-one", attempt=1))

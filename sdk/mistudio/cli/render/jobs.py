@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from google.protobuf.timestamp_pb2 import Timestamp
 from rich.console import Group, RenderableType
 from rich.text import Text
 
@@ -59,9 +60,26 @@ def _facts(job: v1.Job) -> dict[str, str]:
         "waits for": ", ".join(job.depends_on),
         "labels": ", ".join(f"{key}={value}" for key, value in sorted(job.labels.items())),
         "submitted": ago(job.create_time),
+        **_limits(job),
         "failure": failure,
         "artifacts": ", ".join(job.artifact_ids),
     }
+
+
+def _limits(job: v1.Job) -> dict[str, str]:
+    over = JobState.of(job).is_over
+    left = seconds_between(_now(), job.start_deadline)
+    return {
+        "timeout": f"{span(job.timeout.ToTimedelta().total_seconds())} an attempt" if job.HasField("timeout") else "",
+        "must start": f"within {span(left)}" if job.HasField("start_deadline") and not over else "",
+        "asked to": "finish now with what there is" if job.finish_requested and not over else "",
+    }
+
+
+def _now() -> Timestamp:
+    now = Timestamp()
+    now.GetCurrentTime()
+    return now
 
 
 def _attempts(job: v1.Job) -> RenderableType:

@@ -12,6 +12,7 @@ from mistudio import v1
 from mistudio_gateway.quoting import quoted
 from mistudio_gateway.state_machine import state_name
 from mistudio_gateway.validation.scope import Scope
+from mistudio_gateway.validation.step_references import edges_of, step_problem
 from mistudio_runtime.paths import resolve_allowed
 
 PRODUCES: dict[str, str] = {
@@ -48,6 +49,11 @@ def references(body: Message) -> Iterator[v1.ArtifactRef]:
             yield value
 
 
+def references_of(spec: v1.JobSpec) -> Iterator[v1.ArtifactRef]:
+    """Yields the artifact references of a spec that are set; none if it has no kind."""
+    return references(body_of(spec)) if kind_of(spec) else iter(())
+
+
 def required_jobs(spec: v1.JobSpec) -> list[str]:
     """Returns the jobs whose outputs a spec names."""
     return [ref.job_id for ref in references(body_of(spec)) if ref.WhichOneof("ref") == "job_id"]
@@ -63,7 +69,8 @@ def check_reference(scope: Scope, ref: v1.ArtifactRef, path: str, kind: str) -> 
     elif how == "job_id":
         _check_job(scope, ref.job_id, path, kind)
     elif ref.step not in scope.steps:
-        scope.refuse(path, f"there is no step {quoted(ref.step)} before this one in the same pipeline")
+        edges = edges_of({name: list(references_of(spec)) for name, spec in scope.pipeline.items()})
+        scope.refuse(path, step_problem(scope.step, ref.step, edges))
     else:
         _check_product(scope, kind_of(scope.steps[ref.step]), f"step {ref.step}", path, kind)
 

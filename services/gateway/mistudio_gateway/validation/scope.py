@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
@@ -29,8 +29,14 @@ class Scope:
     settings: Settings
     table: QueueTable
     find_job: Callable[[str], v1.Job | None]
+    needing: Callable[[str], Sequence[str]] = lambda _: ()
+    """Artifact to the unfinished jobs that need it."""
     steps: Mapping[str, v1.JobSpec] = field(default_factory=dict)
     """Steps of the same pipeline that stand before the one that is checked."""
+    step: str = ""
+    """The step that is checked; "" outside of a pipeline."""
+    pipeline: Mapping[str, v1.JobSpec] = field(default_factory=dict)
+    """All steps of the same pipeline."""
     violations: list[Violation] = field(default_factory=list)
 
     @property

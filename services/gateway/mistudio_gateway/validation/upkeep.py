@@ -28,8 +28,10 @@ def update_metadata(spec: v1.UpdateMetadata, path: str, scope: Scope) -> None:
 
 
 def delete_artifact(spec: v1.DeleteArtifact, path: str, scope: Scope) -> None:
-    """Checks the artifact."""
+    """Checks the artifact, and that no unfinished job needs it."""
     _exists(spec.artifact_id, path, scope)
+    if waiting := scope.needing(spec.artifact_id):
+        scope.refuse(f"{path}.artifact_id", f"{', '.join(waiting)} needs it; wait for it or cancel it")
 
 
 def collect_garbage(spec: v1.CollectGarbage, path: str, scope: Scope) -> None:
