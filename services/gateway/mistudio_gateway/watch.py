@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
 from mistudio import v1
+from mistudio_gateway.diagnosis import says_the_same
 from mistudio_gateway.event_feed import EventFeed
 from mistudio_gateway.event_feeds import EventFeeds
 from mistudio_gateway.event_log import EventLog
@@ -132,7 +133,7 @@ class _Watch:
 
     def _diagnosis(self, diagnosis: str) -> list[StoredEvent]:
         told, self._told = self._told, diagnosis
-        if diagnosis in {"", told}:
+        if not diagnosis or says_the_same(diagnosis, told):  # that a job moves up in its queue is no event
             return []
         event = v1.JobEvent(sequence=self._position, job_id=self._job_id, diagnosis=diagnosis)
         event.time.GetCurrentTime()

@@ -17,6 +17,7 @@ from mistudio_gateway.checks.streams import check_streams
 from mistudio_gateway.checks.versions import check_versions
 from mistudio_gateway.checks.workers import check_workers
 from mistudio_gateway.clock_offset import ClockOffset
+from mistudio_gateway.ledger_record import LedgerRecord
 from mistudio_gateway.queues.pauses import Pause, Pauses
 from mistudio_runtime.broker.facts import BrokerFacts, StreamFacts
 from mistudio_runtime.errors import FailedPreconditionError, UnavailableError
@@ -46,6 +47,10 @@ def job(state: v1.JobState.ValueType, *, queue: str = "training", age: float = 0
     made.update_time.FromDatetime(NOW - timedelta(seconds=age))
     made.end_time.FromDatetime(NOW - timedelta(seconds=age))
     return made
+
+
+def records(*jobs: v1.Job) -> list[LedgerRecord]:
+    return [LedgerRecord.of(record, record.SerializeToString(), 1) for record in jobs]
 
 
 def waits(
@@ -252,10 +257,10 @@ def test_devices() -> None:
 
 def test_jobs() -> None:
     old = job(v1.JOB_STATE_FAILED, age=90_000)
-    assert only(check_jobs([old], NOW)) == (OK, "1 job in the ledger, and none failed in the last 24 hours.", "")
+    assert only(check_jobs(records(old), NOW)) == (OK, "1 job in the ledger, and none failed in the last day.", "")
     failed = [job(v1.JOB_STATE_FAILED, age=60, failure=v1.Failure(reason=why)) for why in ("MEMORY_LIMIT", "TOY")]
     sentence = "2 jobs failed in the last 24 hours (MEMORY_LIMIT and TOY)."
-    assert only(check_jobs([old, *failed], NOW)) == (WARNING, sentence, "mistudio jobs list --state failed")
+    assert only(check_jobs(records(old, *failed), NOW)) == (WARNING, sentence, "mistudio jobs list --state failed")
 
 
 def test_a_job_that_loses_its_workers() -> None:
@@ -264,10 +269,10 @@ def test_a_job_that_loses_its_workers() -> None:
         for n, outcome in enumerate([v1.ATTEMPT_OUTCOME_LOST, v1.ATTEMPT_OUTCOME_RELEASED, v1.ATTEMPT_OUTCOME_LOST])
     ]
     running = job(v1.JOB_STATE_RUNNING, attempts=attempts)
-    severity, sentence, command = only(check_jobs([running], NOW))
+    severity, sentence, command = only(check_jobs(records(running), NOW))
     assert (severity, command) == (WARNING, "mistudio jobs get job-1")
     assert sentence == "job-1 lost its worker again and again (2 times, last on trainer@0 and trainer@2)."
-    assert only(check_jobs([job(v1.JOB_STATE_RUNNING, attempts=attempts[:2])], NOW))[0] == OK
+    assert only(check_jobs(records(job(v1.JOB_STATE_RUNNING, attempts=attempts[:2])), NOW))[0] == OK
 
 
 def test_streams() -> None:

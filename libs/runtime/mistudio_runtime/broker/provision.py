@@ -48,7 +48,7 @@ async def _provision(js: JetStreamContext, table: QueueTable, settings: Settings
         await _ensure_stream(js, stream)
     for consumer in consumers(table, settings):
         await js.add_consumer(names.JOBS_STREAM, consumer)
-    for bucket in (_ledger(settings), _workers(settings)):
+    for bucket in _buckets(settings):
         await _ensure_bucket(js, bucket)
 
 
@@ -74,12 +74,16 @@ def streams(settings: Settings) -> list[StreamConfig]:
 
 def buckets(settings: Settings) -> list[StreamConfig]:
     """Returns what a gateway with these settings makes of the streams under the buckets; the rest is the client's."""
-    return [_under(bucket) for bucket in (_ledger(settings), _workers(settings), _queues(settings), _leases(settings))]
+    return [_under(bucket) for bucket in _buckets(settings)]
 
 
 def consumers(table: QueueTable, settings: Settings) -> list[ConsumerConfig]:
     """Returns the consumers of the stream JOBS as a gateway with these settings makes them."""
     return [_consumer(queue.name, priority, settings) for queue in table.queues for priority in PRIORITIES]
+
+
+def _buckets(settings: Settings) -> list[KeyValueConfig]:
+    return [_ledger(settings), _workers(settings), _queues(settings), _leases(settings)]
 
 
 def _ledger(settings: Settings) -> KeyValueConfig:
