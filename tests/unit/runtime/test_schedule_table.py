@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from mistudio_runtime.queues import load_queues
 from mistudio_runtime.schedules import ScheduleTableError, load_schedules
+from support.pages import ROOT
 
 QUEUES = load_queues()
 
@@ -81,3 +83,10 @@ def test_what_is_no_table(tmp_path: Path, text: str) -> None:
         load_schedules(QUEUES, file)
     with pytest.raises(ScheduleTableError, match="cannot be read"):
         load_schedules(QUEUES, tmp_path / "missing.toml")
+
+
+def test_the_table_of_the_page_can_be_loaded(tmp_path: Path) -> None:
+    [text] = re.findall(r"```toml\n(.*?)```", (ROOT / "docs" / "upkeep.md").read_text(), re.DOTALL)
+    file = tmp_path / "schedules.toml"
+    file.write_text(text)
+    assert [*load_schedules(QUEUES, file)] == ["collect-garbage", "newest-data"]
