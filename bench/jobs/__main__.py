@@ -12,6 +12,8 @@ import traceback
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 
+import psutil
+
 from bench.jobs import crowds, faults, ledger, rates, starts
 from bench.jobs.figures import Figure, as_json, print_table
 from bench.jobs.peer.environment import PeerMissingError, peer_python
@@ -53,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         del os.environ[variable]  # the user's own settings would change the mesh of the bench
     with tempfile.TemporaryDirectory(prefix="mistudio-bench-", dir=given.pop("home")) as home:
         setting = Setting(home=Path(home), **given)
+        _describe(setting.home)
         try:
             if setting.peer:
                 peer_python()
@@ -61,6 +64,13 @@ def main(argv: Sequence[str] | None = None) -> None:
             sys.exit(f"{error}")
     print_table(figures)
     print(as_json(figures))
+
+
+def _describe(home: Path) -> None:
+    """Says what the figures depend on: processors, who else uses them, and where the broker writes."""
+    mounts = [part for part in psutil.disk_partitions(all=True) if home.is_relative_to(part.mountpoint)]
+    disk = max(mounts, key=lambda part: len(part.mountpoint)).fstype if mounts else "unknown"
+    print(f"{os.cpu_count()} processors, load {os.getloadavg()[0]:.1f} before the start, the brokers write to {disk}")
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -40,7 +40,7 @@ async def measure_redelivery(setting: Setting) -> list[Figure]:
 
 async def measure_cancel(setting: Setting) -> list[Figure]:
     """From CancelJob to the moment at which a running job's code, in a process of its own, sees it."""
-    samples = max(1, setting.samples // 2)
+    samples = max(1, setting.samples // 4)
     async with running_mesh(setting) as mesh:
         await mesh.start_worker(1)
         ours = [await _ms_until_cancelled(mesh) for _ in range(samples)]

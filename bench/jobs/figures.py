@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -42,9 +43,9 @@ class Figure:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """Returns the value below which `percent` of the values lie (nearest rank)."""
+    """Returns the value that `percent` of at least one value do not exceed (nearest rank)."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(len(ordered) * percent / 100))]
+    return ordered[max(0, math.ceil(len(ordered) * percent / 100) - 1)]
 
 
 def median(values: Sequence[float]) -> float:

@@ -17,7 +17,7 @@ _LINE_BYTES = 64 * 1024 * 1024
 _END_SECONDS = 10.0
 
 
-class ProgramError(Exception):
+class ProgramError(RuntimeError):
     """A program ended in place of answering."""
 
 

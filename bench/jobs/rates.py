@@ -14,7 +14,7 @@ from bench.jobs.rounds import Round, cpu_ms_a_job, our_round, peer_round
 from bench.jobs.setting import Setting
 
 _UNARY, _BULK = Target(2.5, at_least=True), Target(10.0, at_least=True)
-_BULK_FACTOR = 10
+_BULK_FACTOR = 4
 _BULK_IN_FLIGHT = 4
 _WARM_UP = 200
 

@@ -12,12 +12,12 @@ class Setting:
 
     home: Path
     """Everything that is written lies in new folders below this one, removed at the end."""
-    jobs: int = 2_000
-    """Jobs in each round of a rate; ten times as many in one of bulk calls."""
+    jobs: int = 5_000
+    """Jobs in each round of a rate; four times as many in one of bulk calls."""
     rounds: int = 5
     """Rounds of each rate, ours and the peer's in turn; medians are reported."""
-    samples: int = 40
-    """Single jobs of each latency."""
+    samples: int = 100
+    """Single jobs of each latency; a quarter of it of cancels, which take longest."""
     clients: int = 1
     """Client processes of each side in a rate."""
     in_flight: int = 64
