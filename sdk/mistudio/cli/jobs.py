@@ -17,6 +17,7 @@ from mistudio.cli.job_logs import logs
 from mistudio.cli.render.jobs import render_job, render_jobs
 from mistudio.cli.render.units import counted
 from mistudio.cli.session import Session
+from mistudio.cli.spec.assign import assign
 from mistudio.cli.spec.moments import Moment
 from mistudio.cli.spec.options import JsonText, read_spec
 from mistudio.cli.spec.values import Pair, TimeSpan
@@ -146,20 +147,26 @@ def delete(session: Session, job_ids: tuple[str, ...]) -> None:
 @jobs.command()
 @click.argument("job_id", metavar="JOB")
 @click.option("--params", type=JsonText(), metavar="JSON|FILE|-", help="A changed spec as JSON.")
+@click.option("--set", "changes", type=Pair(), multiple=True, metavar="FIELD=VALUE", help="Change a field.")
 @click.option("--timeout", type=TimeSpan(), help="How long one attempt may run from now on; 0s is for ever.")
 @click.option("--watch", is_flag=True, help="Follow the job to its end.")
 @click.pass_obj
-def retry(
+def retry(  # noqa: PLR0917 - click passes them by name
     session: Session,
     job_id: str,
     params: str | None,
+    changes: tuple[tuple[str, str], ...],
     timeout: Duration | None,
-    watch: bool,  # noqa: FBT001 - click
+    watch: bool,  # noqa: FBT001 - click passes it by name
 ) -> int | None:
     """Puts a failed or cancelled job back into its queue, with a changed spec or timeout if given."""
     with session.client() as client:
         job = client.jobs.get(job_id)
-        job.retry(None if params is None else read_spec(job.kind, params, {}), job_timeout=timeout)
+        spec = None if params is None else read_spec(job.kind, params, {})
+        if changes:
+            spec = getattr(job.proto.spec, job.kind) if spec is None else spec
+            assign(spec, job.kind, changes)
+        job.retry(spec, job_timeout=timeout)
     if watch:
         return watch_to_end(session, [job.proto])
     session.show(job.proto, lambda: render_job(job.proto))

@@ -26,7 +26,7 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mistudio/v1/worker.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x0bServedQueue\x12\r\n\x05queue\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\"c\n\x0eRunningAttempt\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05queue\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x11\n\trss_bytes\x18\x05 \x01(\x04\"\xc9\x01\n\x06Worker\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08services\x18\x02 \x03(\t\x12(\n\x06queues\x18\x03 \x03(\x0b\x32\x18.mistudio.v1.ServedQueue\x12\x11\n\tjob_kinds\x18\x04 \x03(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x15\n\rgrpc_services\x18\x06 \x03(\t\x12\x0c\n\x04host\x18\x07 \x01(\t\x12\x0b\n\x03pid\x18\x08 \x01(\r\x12\x0f\n\x07version\x18\t \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\n \x01(\t\"j\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x1a\n\x12total_memory_bytes\x18\x03 \x01(\x04\x12\x19\n\x11\x66ree_memory_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04uuid\x18\x05 \x01(\t\"`\n\x04\x44isk\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x12\x12\n\nfree_bytes\x18\x04 \x01(\x04\x12\x10\n\x08writable\x18\x05 \x01(\x08\"\xc7\x01\n\nHostStatus\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0c\x63lock_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12 \n\x05\x64isks\x18\x03 \x03(\x0b\x32\x11.mistudio.v1.Disk\x12$\n\x07\x64\x65vices\x18\x04 \x03(\x0b\x32\x13.mistudio.v1.Device\x12\x16\n\x0e\x64\x65vice_problem\x18\x05 \x01(\tb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x18mistudio/v1/worker.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"+\n\x0bServedQueue\x12\r\n\x05queue\x18\x01 \x01(\t\x12\r\n\x05slots\x18\x02 \x01(\r\"q\n\x0eRunningAttempt\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61ttempt\x18\x02 \x01(\r\x12\r\n\x05queue\x18\x03 \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\x04 \x01(\t\x12\x11\n\trss_bytes\x18\x05 \x01(\x04\x12\x0c\n\x04kind\x18\x06 \x01(\t\"\xf9\x01\n\x06Worker\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08services\x18\x02 \x03(\t\x12(\n\x06queues\x18\x03 \x03(\x0b\x32\x18.mistudio.v1.ServedQueue\x12\x11\n\tjob_kinds\x18\x04 \x03(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\x12\x15\n\rgrpc_services\x18\x06 \x03(\t\x12\x0c\n\x04host\x18\x07 \x01(\t\x12\x0b\n\x03pid\x18\x08 \x01(\r\x12\x0f\n\x07version\x18\t \x01(\t\x12\x0e\n\x06\x64\x65vice\x18\n \x01(\t\x12.\n\nstart_time\x18\x0b \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"j\n\x06\x44\x65vice\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\r\n\x05model\x18\x02 \x01(\t\x12\x1a\n\x12total_memory_bytes\x18\x03 \x01(\x04\x12\x19\n\x11\x66ree_memory_bytes\x18\x04 \x01(\x04\x12\x0c\n\x04uuid\x18\x05 \x01(\t\"`\n\x04\x44isk\x12\x0f\n\x07purpose\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x13\n\x0btotal_bytes\x18\x03 \x01(\x04\x12\x12\n\nfree_bytes\x18\x04 \x01(\x04\x12\x10\n\x08writable\x18\x05 \x01(\x08\"\xc7\x01\n\nHostStatus\x12(\n\x04time\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12/\n\x0c\x63lock_offset\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12 \n\x05\x64isks\x18\x03 \x03(\x0b\x32\x11.mistudio.v1.Disk\x12$\n\x07\x64\x65vices\x18\x04 \x03(\x0b\x32\x13.mistudio.v1.Device\x12\x16\n\x0e\x64\x65vice_problem\x18\x05 \x01(\tb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,13 +36,13 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_SERVEDQUEUE']._serialized_start=106
   _globals['_SERVEDQUEUE']._serialized_end=149
   _globals['_RUNNINGATTEMPT']._serialized_start=151
-  _globals['_RUNNINGATTEMPT']._serialized_end=250
-  _globals['_WORKER']._serialized_start=253
-  _globals['_WORKER']._serialized_end=454
-  _globals['_DEVICE']._serialized_start=456
-  _globals['_DEVICE']._serialized_end=562
-  _globals['_DISK']._serialized_start=564
-  _globals['_DISK']._serialized_end=660
-  _globals['_HOSTSTATUS']._serialized_start=663
-  _globals['_HOSTSTATUS']._serialized_end=862
+  _globals['_RUNNINGATTEMPT']._serialized_end=264
+  _globals['_WORKER']._serialized_start=267
+  _globals['_WORKER']._serialized_end=516
+  _globals['_DEVICE']._serialized_start=518
+  _globals['_DEVICE']._serialized_end=624
+  _globals['_DISK']._serialized_start=626
+  _globals['_DISK']._serialized_end=722
+  _globals['_HOSTSTATUS']._serialized_start=725
+  _globals['_HOSTSTATUS']._serialized_end=924
 # @@protoc_insertion_point(module_scope)

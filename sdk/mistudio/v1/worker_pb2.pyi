@@ -66,6 +66,7 @@ class RunningAttempt(Message):
     QUEUE_FIELD_NUMBER: int
     DEVICE_FIELD_NUMBER: int
     RSS_BYTES_FIELD_NUMBER: int
+    KIND_FIELD_NUMBER: int
     job_id: str
     """The job."""
     attempt: int
@@ -76,6 +77,8 @@ class RunningAttempt(Message):
     """The device that it holds, e.g. "cuda:0"; empty if it holds none."""
     rss_bytes: int
     """Resident memory of the job's process, in bytes; 0 for a job that runs inside the worker."""
+    kind: str
+    """The job's kind."""
     def __init__(
         self,
         *,
@@ -84,8 +87,9 @@ class RunningAttempt(Message):
         queue: str = ...,
         device: str = ...,
         rss_bytes: int = ...,
+        kind: str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["attempt", b"attempt", "device", b"device", "job_id", b"job_id", "queue", b"queue", "rss_bytes", b"rss_bytes"]) -> None: ...
+    def ClearField(self, field_name: Literal["attempt", b"attempt", "device", b"device", "job_id", b"job_id", "kind", b"kind", "queue", b"queue", "rss_bytes", b"rss_bytes"]) -> None: ...
 
 @final
 class Worker(Message):
@@ -103,6 +107,7 @@ class Worker(Message):
     PID_FIELD_NUMBER: int
     VERSION_FIELD_NUMBER: int
     DEVICE_FIELD_NUMBER: int
+    START_TIME_FIELD_NUMBER: int
     name: str
     """Unique name, e.g. "trainer@host-4121"."""
     address: str
@@ -114,7 +119,7 @@ class Worker(Message):
     version: str
     """Version of the software."""
     device: str
-    """The device of its jobs that name none, e.g. "cuda:1"; empty lets each job take the first GPU, else the CPU."""
+    """The device of its jobs that name none, e.g. "cuda:1"; empty lets each job take a free GPU, else the CPU."""
     @property
     def services(self) -> RepeatedScalarFieldContainer[str]:
         """The services that it is, e.g. "trainer"."""
@@ -131,6 +136,10 @@ class Worker(Message):
     def grpc_services(self) -> RepeatedScalarFieldContainer[str]:
         """Full names of the gRPC services that it answers and the gateway forwards, e.g. "mistudio.v1.FeatureService"."""
 
+    @property
+    def start_time(self) -> Timestamp:
+        """When it began."""
+
     def __init__(
         self,
         *,
@@ -144,8 +153,10 @@ class Worker(Message):
         pid: int = ...,
         version: str = ...,
         device: str = ...,
+        start_time: Timestamp | None = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["address", b"address", "device", b"device", "grpc_services", b"grpc_services", "host", b"host", "job_kinds", b"job_kinds", "name", b"name", "pid", b"pid", "queues", b"queues", "services", b"services", "version", b"version"]) -> None: ...
+    def HasField(self, field_name: Literal["start_time", b"start_time"]) -> bool: ...
+    def ClearField(self, field_name: Literal["address", b"address", "device", b"device", "grpc_services", b"grpc_services", "host", b"host", "job_kinds", b"job_kinds", "name", b"name", "pid", b"pid", "queues", b"queues", "services", b"services", "start_time", b"start_time", "version", b"version"]) -> None: ...
 
 @final
 class Device(Message):

@@ -18,10 +18,11 @@ from mistudio import v1
 from mistudio_gateway import state_machine
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.dispatcher import Dispatcher
-from mistudio_gateway.leases import DEVICE_KINDS, Lease, device_key, has_told, stands, waits_for_device, wanted_devices
+from mistudio_gateway.leases import Lease, device_key, has_told, stands, waits_for_device, wanted_devices
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.live_bucket import Entry, LiveBucket
 from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.device_kinds import DEVICE_KINDS
 from mistudio_runtime.errors import MeshError, NotFoundError
 
 log = structlog.get_logger(__name__)

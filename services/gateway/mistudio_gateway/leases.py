@@ -13,13 +13,8 @@ from mistudio import v1
 from mistudio_gateway.state_machine import ACTIVE, current_attempt
 from mistudio_gateway.validation.references import body_of
 from mistudio_gateway.worker_registry import free_slots
+from mistudio_runtime.device_kinds import DEVICE_KINDS
 
-DEVICE_KINDS = frozenset(
-    kind.name
-    for kind in v1.JobSpec.DESCRIPTOR.fields
-    if kind.message_type is not None and "device" in kind.message_type.fields_by_name
-)
-"""Job kinds whose spec names a device; only their claims need a lease."""
 _NO_KEY_CHARACTER = re.compile(r"[^A-Za-z0-9_-]")
 
 

@@ -204,12 +204,17 @@ def test_routes() -> None:
 
 def test_workers() -> None:
     worker = v1.Worker(name="trainer@a", queues=[v1.ServedQueue(queue="training", slots=2)])
-    running = [v1.RunningAttempt(job_id="job-1", queue="training")]
-    text = shown(
-        render_workers([v1.WorkerStatus(worker=worker, running=running, rss_bytes=157_000_000, draining=True)])
-    )
+    attempt = v1.RunningAttempt(job_id="job-1", queue="training", kind="train_sae", attempt=2, device="cuda:0")
+    quick = v1.RunningAttempt(job_id="job-2", queue="training", kind="collect_garbage", attempt=1)
+    attempt.rss_bytes = 1_200_000_000
+    status = v1.WorkerStatus(worker=worker, running=[attempt, quick], rss_bytes=157_000_000, draining=True)
+    status.gpu_memory_bytes = 3_000_000_000
+    text = shown(render_workers([status]), width=200)
+    assert "job-1 train_sae #2 on cuda:0, 1.2 GB" in text
+    assert "job-2 collect_garbage #1 " in text
+    assert "3 GB" in text
     assert "trainer@a draining" in text
-    assert "training 1/2" in text
+    assert "training 2/2" in text
     assert "157 MB" in text
     assert "mistudio up" in shown(render_workers([]))
 

@@ -53,6 +53,7 @@ class Attempt:
         self.job_id = message.job_id
         self.number = 0
         """The attempt's number, once the claim is granted."""
+        self.kind = ""
         self.device = ""
         """The device that it holds, if it holds one."""
         self._message = message
@@ -93,7 +94,12 @@ class Attempt:
     def running(self, rss_bytes: int) -> v1.RunningAttempt:
         """Returns what the mesh is told of it while it runs, with the resident memory of its process."""
         return v1.RunningAttempt(
-            job_id=self.job_id, attempt=self.number, queue=self.queue, device=self.device, rss_bytes=rss_bytes
+            job_id=self.job_id,
+            kind=self.kind,
+            attempt=self.number,
+            queue=self.queue,
+            device=self.device,
+            rss_bytes=rss_bytes,
         )
 
     def command(self, command: v1.AttemptCommand.ValueType) -> None:
@@ -115,7 +121,7 @@ class Attempt:
             self._run.stop(stop, self._grace)
 
     async def _run_claimed(self, answer: v1.ClaimAnswer) -> v1.Job | None:
-        self.number, self.device = answer.attempt, answer.device
+        self.number, self.kind, self.device = answer.attempt, answer.job.kind, answer.device
         log.info("job begins", job=self.job_id, kind=answer.job.kind, attempt=self.number)
         end = await self._run_to_its_end(answer)
         outcome = v1.AttemptOutcome.Name(end.outcome).removeprefix("ATTEMPT_OUTCOME_")

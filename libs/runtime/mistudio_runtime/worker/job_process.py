@@ -16,11 +16,15 @@ from typing import TYPE_CHECKING
 import psutil
 
 from mistudio_runtime.jobs import Stop
+from mistudio_runtime.worker.reaper import kill_strays
 
 if TYPE_CHECKING:
     Pipe = Connection[bytes, bytes]
 else:  # generic only in the stubs
     Pipe = Connection
+
+
+_DYING_SECONDS = 0.5
 
 
 class JobProcess:
@@ -81,7 +85,9 @@ class JobProcess:
         for process in list(self._descendants):  # somebody may still be measuring
             with contextlib.suppress(psutil.Error):
                 process.kill()
+        kill_strays(str(self._folder))
         self._process.join()
+        psutil.wait_procs(list(self._descendants), timeout=_DYING_SECONDS)
         shutil.rmtree(self._folder, ignore_errors=True)
         return self._process.exitcode
 

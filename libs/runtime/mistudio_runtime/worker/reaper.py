@@ -17,6 +17,8 @@ import sys
 from collections.abc import Iterable
 from contextlib import suppress
 
+PROCESSES = "/proc"
+
 
 def groups_left(orders: Iterable[str]) -> set[int]:
     """Returns the groups that had begun and not ended when the orders ceased; a torn last line counts for nothing."""
@@ -27,6 +29,39 @@ def groups_left(orders: Iterable[str]) -> set[int]:
     return groups
 
 
+def strays(folder: str) -> list[int]:
+    """Returns the processes that were started with their temporary files in `folder`, or deeper: none but a job's are.
+
+    This finds those that have left their group and lost their parent, where the system shows the environment.
+    """
+    pids = [int(name) for name in _listed(PROCESSES) if name.isdecimal()]
+    return [pid for pid in pids if any(_within(entry, folder) for entry in _environment(pid))]
+
+
+def _within(entry: bytes, folder: str) -> bool:
+    mark = f"TMPDIR={folder}".encode()
+    return entry == mark or entry.startswith(mark + b"/")
+
+
+def _environment(pid: int) -> list[bytes]:
+    with suppress(OSError), open(f"{PROCESSES}/{pid}/environ", "rb") as file:  # noqa: PTH123 - no pathlib here
+        return file.read().split(b"\0")
+    return []
+
+
+def _listed(folder: str) -> list[str]:
+    with suppress(OSError):
+        return os.listdir(folder)  # noqa: PTH208 - no pathlib here
+    return []
+
+
+def kill_strays(folder: str) -> None:
+    """Kills them."""
+    for pid in strays(folder):
+        with suppress(ProcessLookupError, PermissionError):
+            os.kill(pid, signal.SIGKILL)
+
+
 def main() -> None:
     """Waits for the worker's end, then kills and removes."""
     for number in (signal.SIGINT, signal.SIGTERM):
@@ -34,6 +69,7 @@ def main() -> None:
     for group in groups_left(sys.stdin):
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
+    kill_strays(sys.argv[1])
     shutil.rmtree(sys.argv[1], ignore_errors=True)
 
 

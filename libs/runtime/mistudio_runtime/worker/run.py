@@ -10,6 +10,7 @@ from pydantic import SecretStr
 
 from mistudio_runtime.broker.binary import BrokerError
 from mistudio_runtime.broker.discovery import wait_for_broker
+from mistudio_runtime.host.wanted_device import DeviceError, check_device
 from mistudio_runtime.process import run_until_signalled, unless_stopped
 from mistudio_runtime.queues import QueueTableError, load_queues
 from mistudio_runtime.settings import Settings, SettingsError
@@ -17,7 +18,7 @@ from mistudio_runtime.stack.record import discover_token
 from mistudio_runtime.telemetry.logging import configure_logging
 from mistudio_runtime.token_file import warn_of_readers, with_worker_token
 from mistudio_runtime.worker.options import parse_options
-from mistudio_runtime.worker.services import ServiceError, load_services
+from mistudio_runtime.worker.services import ServiceError, handlers_by_kind, load_services
 from mistudio_runtime.worker.session import SessionRefusedError
 from mistudio_runtime.worker.worker import Worker
 
@@ -39,9 +40,10 @@ def run_worker(services: Sequence[str], argv: Sequence[str] | None = None) -> No
         configure_logging(settings, options.name.partition("@")[0])
         warn_of_readers(settings)
         loaded = load_services(options.services, table)
+        check_device(settings.device, handlers_by_kind(loaded))
         worker = Worker(settings, table, loaded, options)
         run_until_signalled(lambda stop: _run(worker, settings, stop))
-    except (SettingsError, QueueTableError, ServiceError, SessionRefusedError, BrokerError) as error:
+    except (SettingsError, QueueTableError, ServiceError, DeviceError, SessionRefusedError, BrokerError) as error:
         sys.stderr.write(f"{error}\n")
         sys.exit(_CONFIGURED_WRONGLY)
 

@@ -18,6 +18,7 @@ import structlog
 from mistudio import v1
 from mistudio.gateways import Gateways
 from mistudio_runtime.worker.channel_options import channel_options
+from mistudio_runtime.worker.paced_warning import PacedWarning
 
 log = structlog.get_logger(__name__)
 
@@ -66,6 +67,7 @@ class WorkerSession:
         self._unanswered: dict[int, _Waiting] = {}
         self._room = asyncio.Semaphore(_MAX_UNANSWERED)
         self._outbox: asyncio.Queue[v1.AttachRequest] = asyncio.Queue()
+        self._unattached = PacedWarning("not attached; trying again")
 
     async def claim(self, claim: v1.Claim) -> v1.ClaimAnswer:
         """Asks to run a job; waits as long as it takes."""
@@ -98,12 +100,12 @@ class WorkerSession:
                 async with grpc.aio.insecure_channel(gateway, options=self._options) as channel:
                     await self._serve(v1.WorkerSessionServiceStub(channel).Attach(), gateway)
             except TimeoutError:
-                log.warning("not attached; trying again", gateway=gateway, code="no answer to the registration")
+                self._unattached.say(gateway=gateway, code="no answer to the registration")
             except grpc.aio.AioRpcError as error:
                 _raise_if_refused(error)
                 was_attached = self.attached.is_set()
                 retry = _FIRST_RETRY_SECONDS if was_attached else min(_LAST_RETRY_SECONDS, 2 * retry)
-                log.warning("not attached; trying again", gateway=gateway, code=error.code().name, says=error.details())
+                self._unattached.say(gateway=gateway, code=error.code().name, says=error.details())
             finally:
                 self.attached.clear()
                 self._gateways.leave(gateway)
@@ -143,6 +145,7 @@ class WorkerSession:
             return
         log.info("attached", gateway=gateway)
         self.attached.set()
+        self._unattached.over()
         self._repeat_unanswered()
         interval = first.registered.heartbeat_interval.ToTimedelta().total_seconds()
         helpers = [asyncio.create_task(work) for work in (self._write(call), self._beat(interval), self._repeat())]

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
 from nats.aio.msg import Msg
 
 from mistudio import v1
@@ -57,6 +58,8 @@ class Worker:
         self._options = options
         self._handlers = handlers_by_kind(services)
         self._slots = Slots(options.slots)
+        self._start_time = Timestamp()
+        self._start_time.GetCurrentTime()
         self._host = HostSampler(settings.home)
         self._usage = own_usage()
         self._attempts: dict[str, Attempt] = {}
@@ -188,6 +191,7 @@ class Worker:
             pid=os.getpid(),
             version=version(),
             device=self._settings.device,
+            start_time=self._start_time,
         )
         return v1.Register(worker=worker, running=self._running(), token=self._settings.token.get_secret_value())
 
