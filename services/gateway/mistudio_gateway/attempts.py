@@ -15,6 +15,7 @@ from mistudio_gateway.device_leases import DeviceLeases, Hold, Need
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.queues.gate import PAUSED_DELAY, ClaimGate
+from mistudio_gateway.timestamps import set_to_now
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import NotFoundError
 
@@ -131,7 +132,7 @@ class Attempts:
         if not await self._is_of_current(report):
             return False
         event = v1.JobEvent(job_id=report.job_id, attempt=report.attempt)
-        event.time.FromDatetime(utc_now())
+        set_to_now(event.time)
         which = report.WhichOneof("report")
         if which == "progress":
             event.progress.CopyFrom(report.progress)

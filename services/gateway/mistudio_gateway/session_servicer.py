@@ -19,6 +19,7 @@ from mistudio_gateway.attempts import Attempts
 from mistudio_gateway.ordered_tasks import OrderedTasks
 from mistudio_gateway.sessions import Session, Sessions
 from mistudio_gateway.stalls import Stalls
+from mistudio_gateway.timestamps import set_to_now
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.broker.names import WORKER_NAME
 from mistudio_runtime.errors import (
@@ -156,7 +157,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
 
 def _hear(request: v1.AttachRequest, session: Session) -> None:
     """Notes, before the message waits for anything, when it came and how far the worker's clock is ahead."""
-    session.status.last_seen_time.GetCurrentTime()
+    set_to_now(session.status.last_seen_time)
     if request.WhichOneof("message") == "heartbeat" and request.heartbeat.HasField("host_status"):
         host = request.heartbeat.host_status
         offset = host.time.ToDatetime(UTC) - datetime.now(UTC)
