@@ -6,6 +6,7 @@ import argparse
 import asyncio
 import dataclasses
 import os
+import signal
 import sys
 import tempfile
 import traceback
@@ -53,6 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     chosen = given.pop("only") or list(MEASURES)
     for variable in [name for name in os.environ if name.startswith("MISTUDIO_")]:
         del os.environ[variable]  # the user's own settings would change the mesh of the bench
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
     with tempfile.TemporaryDirectory(prefix="mistudio-bench-", dir=given.pop("home")) as home:
         setting = Setting(home=Path(home), **given)
         _describe(setting.home)
