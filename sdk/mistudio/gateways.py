@@ -11,6 +11,12 @@ from mistudio.channel import OPTIONS
 
 CONNECT_SECONDS = 2.0
 """Within which a gateway that is there takes a connection."""
+DECIDED = (
+    grpc.ChannelConnectivity.READY,
+    grpc.ChannelConnectivity.TRANSIENT_FAILURE,
+    grpc.ChannelConnectivity.SHUTDOWN,
+)
+"""States in which a channel has a connection, or could not get one."""
 _BY_ADDRESS = ("ipv4:", "ipv6:", "unix:")
 """Schemes of gRPC whose targets may hold commas of their own."""
 _GONE = (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)

@@ -13,7 +13,7 @@ import grpc.aio
 from mistudio import v1
 from mistudio.calls import jobs, queues
 from mistudio.calls.call import Call, Listing
-from mistudio.gateways import CONNECT_SECONDS, Gateways
+from mistudio.gateways import CONNECT_SECONDS, DECIDED, Gateways
 from mistudio.retries import RetryPolicy, Trial
 from mistudio.watching import METHOD, Watch
 
@@ -48,13 +48,9 @@ class AsyncTransport:
         """Returns a gateway that takes connections, if one does; else any."""
         for _ in range(len(self._gateways)):
             address = self._gateways.current
-            try:
-                async with asyncio.timeout(min(within, CONNECT_SECONDS)):
-                    await self._channel(address).channel_ready()
-            except TimeoutError:
-                self._gateways.leave(address)
-            else:
+            if await _connects(self._channel(address), min(within, CONNECT_SECONDS)):
                 return address
+            self._gateways.leave(address)
         return self._gateways.current
 
     async def call(self, call: Call[_Result]) -> _Result:
@@ -132,3 +128,14 @@ class AsyncTransport:
     async def close(self) -> None:
         """Closes all channels; streams that are open end."""
         await asyncio.gather(*(one.close() for one in self._channels.values()))
+
+
+async def _connects(channel: grpc.aio.Channel, within: float) -> bool:
+    """Tells whether a channel gets its connection within so many seconds."""
+    try:
+        async with asyncio.timeout(within):
+            while (state := channel.get_state(try_to_connect=True)) not in DECIDED:
+                await channel.wait_for_state_change(state)
+    except TimeoutError:
+        return False
+    return state is grpc.ChannelConnectivity.READY

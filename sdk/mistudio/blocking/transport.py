@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
 import grpc
@@ -12,7 +13,7 @@ import grpc
 from mistudio import v1
 from mistudio.calls import jobs, queues
 from mistudio.calls.call import Call, Listing
-from mistudio.gateways import CONNECT_SECONDS, Gateways
+from mistudio.gateways import CONNECT_SECONDS, DECIDED, Gateways
 from mistudio.retries import RetryPolicy, Trial
 from mistudio.watching import METHOD, Watch
 
@@ -49,15 +50,9 @@ class Transport:
         """Returns a gateway that takes connections, if one does; else any."""
         for _ in range(len(self._gateways)):
             address = self._gateways.current
-            ready = grpc.channel_ready_future(self._channel(address))
-            try:
-                ready.result(timeout=min(within, CONNECT_SECONDS))
-            except grpc.FutureTimeoutError:
-                self._gateways.leave(address)
-            else:
+            if _connects(self._channel(address), min(within, CONNECT_SECONDS)):
                 return address
-            finally:
-                ready.cancel()
+            self._gateways.leave(address)
         return self._gateways.current
 
     def call(self, call: Call[_Result]) -> _Result:
@@ -134,3 +129,20 @@ class Transport:
         with self._opening:
             for one in self._channels.values():
                 one.close()
+
+
+def _connects(channel: grpc.Channel, within: float) -> bool:
+    """Tells whether a channel gets its connection within so many seconds."""
+    states: SimpleQueue[grpc.ChannelConnectivity] = SimpleQueue()
+    hear = states.put
+    channel.subscribe(hear, try_to_connect=True)
+    deadline = time.monotonic() + within
+    try:
+        while (state := states.get(timeout=max(0.0, deadline - time.monotonic()))) not in DECIDED:
+            pass
+    except Empty:
+        return False
+    else:
+        return state is grpc.ChannelConnectivity.READY
+    finally:
+        channel.unsubscribe(hear)
