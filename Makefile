@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROOTS := sdk libs services tests bench tools deploy examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench deploy-check cluster-test compose-test systemd-test chaos chaos-power check clean
+.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench bench-test deploy-check cluster-test compose-test systemd-test chaos chaos-power check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -88,6 +88,9 @@ proto-floor: ## the SDK imports on the oldest protobuf and grpcio that it allows
 bench: $(VENV)/.installed-dev ## side-by-side measurements (bench/README.md)
 	@$(BIN)/python -m bench
 
+bench-test: $(VENV)/.installed-dev ## every part of the bench runs, at sizes that measure nothing
+	@$(BIN)/pytest -m 'slow or not slow' -n 0 tests/integration/test_bench_jobs.py
+
 deploy-check: $(VENV)/.installed-dev ## Dockerfile, compose files and broker configurations are clean
 	@$(BIN)/hadolint deploy/Dockerfile
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose*.yaml
@@ -111,4 +114,4 @@ chaos-power: $(VENV)/.installed-dev ## the power fails for everything at once, a
 check: lint types imports proto-check deploy-check test ## what CI runs
 
 clean: ## remove what make has made
-	rm -rf $(VENV) $(VENV)-proto $(VENV)-floor .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-proto $(VENV)-floor $(VENV)-celery .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
