@@ -8,7 +8,7 @@ import subprocess
 import sys
 import sysconfig
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -108,8 +108,8 @@ def _timeless(answer: v1.SubmitJobResponse) -> v1.SubmitJobResponse:
 
 
 @contextmanager
-def queued_job(caller: Caller) -> Iterator[str]:
-    """Yields the id of a training job that waits behind another one."""
+def two_trainings(caller: Caller) -> Iterator[tuple[str, str]]:
+    """Yields the ids of a training job that runs, and of one that waits behind it."""
     spec = mistudio.TrainSae(
         model=mistudio.ref(caller.ids["model"]),
         tokens=mistudio.ref(caller.ids["tokens"]),
@@ -124,18 +124,25 @@ def queued_job(caller: Caller) -> Iterator[str]:
                 break
         queued = client.jobs.submit(spec)
         try:
-            yield queued.id
+            yield running.id, queued.id
         finally:
             for job in (queued, running):
-                job.cancel()
+                with suppress(mistudio.FailedPreconditionError):
+                    job.cancel()
 
 
 def test_every_command_of_the_page_works(caller: Caller) -> None:
     assert "SERVING" in caller.type("grpc.health.v1.Health/Check").stdout
-    with queued_job(caller) as job_id:
+    with two_trainings(caller) as (running_id, job_id):
         assert job_id in {job.id for job in caller.answer("JobService/ListJobs").jobs}
         for name in ON_A_QUEUED_JOB:
             assert caller.answer(f"JobService/{name}", job=job_id).job.state == STATES[name]
+        assert caller.answer("JobService/FinishJob", job=running_id).job.finish_requested
+    with mistudio.Client(caller.address) as client:
+        assert client.jobs.get(running_id).result(timeout=SECONDS), "what it had is kept"
+        with pytest.raises(mistudio.JobCancelledError):
+            client.jobs.get(job_id).result(timeout=SECONDS)
+    assert caller.answer("JobService/DeleteJobs", job=job_id).deleted == 1
     last_event = caller.answers("JobService/WatchJob")[-1].event
     assert last_event.job.state == v1.JOB_STATE_SUCCEEDED
     for rpc, row in examples().items():

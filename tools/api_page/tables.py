@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
-from contract import comment, is_map, is_ours, map_parts
+from contract import comment, is_map, is_ours, map_parts, services
 
 _SCALARS = {
     FieldDescriptor.TYPE_DOUBLE: "double",
@@ -43,7 +43,16 @@ def values_table(enum: EnumDescriptor) -> str:
 
 def type_name(message: Descriptor | EnumDescriptor) -> str:
     """Returns the name of a type, with a link to where the page shows it."""
-    return f"[{message.name}](#{message.name.lower() if is_ours(message) else 'json'})"
+    return f"[{message.name}](#{_anchor(message)})"
+
+
+def _anchor(message: Descriptor | EnumDescriptor) -> str:
+    if not is_ours(message):
+        return "json"
+    # A request has its table at its rpc, also where another one is made of such requests.
+    asked = (method for service in services() for method in service.methods if method.input_type == message)
+    rpc = next(asked, None)
+    return f"{rpc.containing_service.name}{rpc.name}".lower() if rpc else message.name.lower()
 
 
 def _value_name(enum: EnumDescriptor, value: str) -> str:

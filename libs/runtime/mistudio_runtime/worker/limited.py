@@ -60,11 +60,13 @@ class LimitedRun:
         running = asyncio.ensure_future(self._run.run(self._while_it_counts(report)))
         try:
             await asyncio.wait({running, giving_up}, return_when=asyncio.FIRST_COMPLETED)
-            return self._judged(running.result() if running.done() else None)
+        except asyncio.CancelledError:
+            running.cancel()
+            raise
         finally:
             timer.cancel()
             giving_up.cancel()
-            running.cancel()
+        return self._judged(running.result() if running.done() else None)
 
     def stop(self, stop: Stop, grace: float) -> None:
         """Asks the job to stop, or to finish."""
