@@ -52,6 +52,17 @@ def test_a_list_that_is_no_json(monkeypatch: pytest.MonkeyPatch) -> None:
     assert only(found) == (PROBLEM, sentence, "unset MISTUDIO_ALLOWED_ROOTS")
 
 
+def test_a_wrong_table_of_schedules(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    file = tmp_path / "schedules.toml"
+    file.write_text('[schedules.nightly]\nevery = "@every 1"\nkind = "sleep"\n')
+    monkeypatch.setenv("MISTUDIO_SCHEDULES_FILE", str(file))
+    settings, found = check_settings()
+    assert settings is None
+    assert [finding.command for finding in bad(found)] == ["unset MISTUDIO_SCHEDULES_FILE"] * 2
+    assert "no length of time" in found[0].message
+    assert "there is no job kind 'sleep'" in found[1].message
+
+
 def test_a_file_that_cannot_be_read(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     file = tmp_path / "config.toml"
     file.write_text("home = [")

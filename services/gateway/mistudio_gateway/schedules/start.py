@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import AsyncExitStack
 
+import structlog
 from nats.aio.client import Client
 
 from mistudio_gateway.ledger import Ledger
@@ -13,8 +15,12 @@ from mistudio_gateway.schedules.plan import Schedules
 from mistudio_gateway.schedules.records import ScheduleRecords
 from mistudio_gateway.submission import Submission
 from mistudio_runtime.broker.schedule_stream import provision_schedules, schedules_bucket
+from mistudio_runtime.errors import UnavailableError
 from mistudio_runtime.schedules import ScheduleTable
 from mistudio_runtime.settings import Settings
+
+log = structlog.get_logger(__name__)
+_PAUSE_SECONDS = 1.0
 
 
 async def start_schedules(
@@ -35,7 +41,18 @@ async def start_schedules(
     clock, records = BrokerClock(client, js), ScheduleRecords(await schedules_bucket(js, settings))
     schedules = Schedules(table, clock, records, submission, refusal)
     if not refusal:
-        await schedules.agree()
+        await _agree(schedules)
         heard = await clock.listen(Firing(table, clock, records, submission, ledger).hear)
         stack.push_async_callback(heard.drain)
     return schedules
+
+
+async def _agree(schedules: Schedules) -> None:
+    while True:
+        try:
+            await schedules.agree()
+        except UnavailableError:
+            log.warning("schedules have to wait: the broker does not answer; trying again")
+            await asyncio.sleep(_PAUSE_SECONDS)
+        else:
+            return
