@@ -139,6 +139,19 @@ def live_long(_: v1.TrainSae, context: JobContext) -> None:
     ctypes.PyDLL(None).sleep(1000)
 
 
+def hoard(spec: v1.TrainSae, _: JobContext) -> None:
+    """Holds 150 MB for each token of a batch, and waits to be seen with it."""
+    hoarded = bytearray(150_000_000 * spec.batch_tokens)
+    hoarded[::4096] = b"x" * len(hoarded[::4096])
+    for _ in range(30 if spec.batch_tokens > 1 else 1):
+        time.sleep(0.1)
+
+
+def fitting(spec: v1.TrainSae, used: int, limit: int) -> dict[str, object]:
+    """Advises a hoarder to be modest."""
+    return {"batch_tokens": 1} if used > limit and spec.batch_tokens > 1 else {}
+
+
 def poison(_: v1.TrainSae, context: JobContext) -> None:
     """Kills its worker."""
     tell(context, "attempt", context.attempt)
@@ -157,6 +170,7 @@ MISDEEDS: dict[str, Misdeed] = {
     "return_early": return_early,
     "die_early": die_early,
     "live_long": live_long,
+    "hoard": hoard,
     "poison": poison,
 }
 """By the name that the first hook point gives."""

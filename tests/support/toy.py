@@ -126,7 +126,7 @@ def note(spec: v1.UpdateMetadata, context: JobContext) -> list[str]:
 
 
 SERVICES = (
-    Service("trainer", (Handler("train_sae", "support.toy:train"),)),
+    Service("trainer", (Handler("train_sae", "support.toy:train", fitting="support.misdeeds:fitting"),)),
     Service(
         "curator",
         (
