@@ -22,7 +22,7 @@ Scenario = Callable[[int, Path], Awaitable[Report]]
 
 def short_plan(seed: int) -> Plan:
     """Returns the plan of the form that CI runs."""
-    return make_plan(seed, seconds=SHORT_SECONDS, kills=16, others=12, jobs=90, poison=1, frozen=3.5)
+    return make_plan(seed, seconds=SHORT_SECONDS, kills=14, others=10, jobs=70, poison=1, frozen=3.5)
 
 
 def long_plan(seed: int, seconds: float = LONG_SECONDS) -> Plan:

@@ -23,6 +23,8 @@ from mistudio_gateway.state_machine import TERMINAL
 JOBS = 10_000
 _BATCH = 250
 _AT_ONCE = 4
+_SLOTS = 24
+_LOOK_SECONDS = 3.0
 _SETTLE_SECONDS = 900.0
 _KILLED_AGAIN_AT = (0.2, 0.6)
 """Once such a share has run, everything is killed again."""
@@ -39,7 +41,7 @@ async def backlog(seed: int, home: Path, say: Say, *, jobs: int = JOBS) -> Repor
         stage.tell(f"{len(stage.traffic.promised)} jobs are queued")
         kills = await _kill_everything(stage)
         for _ in range(2):
-            await stage.topology.add_worker()
+            await stage.topology.add_worker(slots=_SLOTS)
         for share in _KILLED_AGAIN_AT:
             await _until_ended(stage, round(share * jobs))
             kills += await _kill_everything(stage)
@@ -63,7 +65,7 @@ async def _submit(stage: Stage, numbers: range, priorities: list[int], room: asy
 async def _until_ended(stage: Stage, wanted: int) -> None:
     ended = 0
     while ended < wanted:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(_LOOK_SECONDS)
         try:
             ended = sum(job.state in TERMINAL for job in (await read_ledger(stage.js)).values())
         except (nats.errors.Error, nats.js.errors.Error):

@@ -33,6 +33,8 @@ START_SECONDS = 60.0
 SETTLE_SECONDS = 120.0
 TIDY_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
+_FEW = 1000
+
 Say = Callable[[str], None]
 
 
@@ -93,7 +95,7 @@ class Stage:
                 if not open_jobs and not left:
                     self.tell(f"all {len(wanted)} promised jobs are over")
                     return
-            await asyncio.sleep(_LOOK_SECONDS)
+            await asyncio.sleep(_LOOK_SECONDS if open_jobs < _FEW else 5 * _LOOK_SECONDS)
         self.tell(f"after {seconds:.0f} s {open_jobs} jobs are not over and {left} messages are left")
 
     async def audited(self, kills: int) -> Report:

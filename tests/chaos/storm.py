@@ -14,7 +14,7 @@ from chaos.topology import Topology
 
 CLOCK_SHIFTS = (0.0, 180.0, -240.0)
 """By how many seconds the workers' clocks are wrong."""
-SHORT_SECONDS = 30.0
+SHORT_SECONDS = 24.0
 LONG_SECONDS = 900.0
 
 

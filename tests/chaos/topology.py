@@ -24,7 +24,7 @@ SYNCED = UNSYNCED + "jetstream {\n  sync_interval: always\n}\n"
 """As the embedded broker is configured."""
 ACK_WAIT_SECONDS = 2.0
 GRACE_SECONDS = 3.0
-_SLOTS = ("--slots", "low_priority=3", "--slots", "training=2")
+_SLOTS = 3
 
 
 class Topology:
@@ -123,7 +123,7 @@ class Topology:
             bad += [f"{member.name}: {code}" for member, code in zip(members, codes, strict=True) if code != 0]
         return bad
 
-    async def add_worker(self, module: str = "chaos.worker") -> Member:
+    async def add_worker(self, module: str = "chaos.worker", *, slots: int = _SLOTS) -> Member:
         """Starts a worker with links of its own."""
         number = len(self.workers)
         gateways = [await self._link("worker-gateway", "127.0.0.1", port) for port in self._ports]
@@ -131,7 +131,7 @@ class Topology:
             gateways.reverse()  # who asks first is not the same gateway for all
         member = Member(
             f"worker-{number}",
-            ["-m", module, *(_SLOTS if module == "chaos.worker" else ())],
+            ["-m", module, *_options(module, slots)],
             self._environment(
                 **await self._broker_of("worker-broker"),
                 MISTUDIO_GATEWAY="ipv4:" + ",".join(proxy.address for proxy in gateways),
@@ -196,6 +196,11 @@ def count_spec(steps: int, manner: str = "count") -> v1.JobSpec:
 def quick_spec() -> v1.JobSpec:
     """Returns a job that ends at once, inline."""
     return v1.JobSpec(collect_garbage=v1.CollectGarbage(dry_run=True))
+
+
+def _options(module: str, slots: int) -> tuple[str, ...]:
+    ours = module == "chaos.worker"
+    return ("--slots", f"low_priority={slots}", "--slots", "training=2") if ours else ()
 
 
 def _made(folder: Path) -> Path:
