@@ -167,6 +167,24 @@ async def test_a_gateway_that_dies_before_it_confirms_leaves_a_lease_that_holds(
     assert not granted(await other.claim("job-2"))
 
 
+async def test_two_gateways_that_a_worker_asks_for_one_job_grant_one_attempt(gateways: tuple[Gateway, Gateway]) -> None:
+    slow, quick = gateways
+    stands_still, goes_on = asyncio.Event(), asyncio.Event()
+
+    async def stand_still() -> None:
+        stands_still.set()
+        await goes_on.wait()
+
+    claiming = asyncio.create_task(slow.claim("job-1", before=stand_still))
+    await stands_still.wait()
+    await eventually(lambda: _granted(quick, "job-1"), what="the other gateway grants it too")
+    goes_on.set()
+    assert granted(await claiming)
+    job = await slow.ledger.get("job-1")
+    assert [attempt.outcome for attempt in job.attempts] == [v1.ATTEMPT_OUTCOME_UNSPECIFIED]
+    assert not granted(await quick.claim("job-2"))
+
+
 async def test_the_lease_of_a_lost_attempt_is_void(gateways: tuple[Gateway, Gateway]) -> None:
     first, second = gateways
     assert granted(await first.claim("job-1"))

@@ -149,7 +149,9 @@ class DeviceLeases:
         if isinstance(answer, v1.ClaimAnswer) and answer.attempt == need.attempt:
             return await self._confirmed(hold, answer)
         await self._remove(hold.key, hold.revision)
-        return answer if isinstance(answer, v1.ClaimAnswer) else _later("it was changed while it was claimed")
+        if isinstance(answer, Need) or answer.device:
+            return _later("it was changed while it was claimed")
+        return answer
 
     async def _take(self, need: Need) -> Hold | None:
         lease = Lease(need.job_id, need.attempt, granted=False)
@@ -179,11 +181,15 @@ class DeviceLeases:
             return None
 
     async def _confirmed(self, hold: Hold, answer: v1.ClaimAnswer) -> v1.ClaimAnswer:
-        granted = replace(hold.lease, granted=True)
-        if await self._write(hold.key, granted, hold.revision) or await self._read(hold.key) == granted:
-            return answer
-        await self._take_back(hold.lease)
-        return _later(f"{hold.device} was taken meanwhile")
+        granted, revision = replace(hold.lease, granted=True), hold.revision
+        while not await self._write(hold.key, granted, revision):
+            found, revision = await self._read(hold.key)
+            if found == granted:  # by another gateway, which the worker asked as well
+                return answer
+            if found != hold.lease:
+                await self._take_back(hold.lease)
+                return _later(f"{hold.device} was taken meanwhile")
+        return answer
 
     async def _granted_again(self, answer: v1.ClaimAnswer) -> v1.ClaimAnswer:
         for key, entry in self._of(answer.job.id, answer.attempt):
@@ -217,12 +223,13 @@ class DeviceLeases:
         self._live.put(key, lease, stored)
         return stored
 
-    async def _read(self, key: str) -> Lease | None:
+    async def _read(self, key: str) -> tuple[Lease | None, int]:
         with broker_answers():
             try:
-                return Lease.decode((await self._bucket.get(key)).value or b"")
+                entry = await self._bucket.get(key)
             except KeyNotFoundError:
-                return None
+                return None, 0
+        return Lease.decode(entry.value or b""), entry.revision or 0
 
     async def _remove(self, key: str, revision: int) -> None:
         with contextlib.suppress(MeshError, APIError), broker_answers():
