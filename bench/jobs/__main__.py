@@ -37,6 +37,9 @@ MEASURES: Mapping[str, Measure] = {
 
 async def measure(setting: Setting, chosen: Sequence[str]) -> list[Figure]:
     """Runs the chosen measurements one after the other; one that fails is told, and the others go on."""
+    myself = asyncio.current_task()
+    assert myself is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, myself.cancel)  # in order, as Ctrl-C does
     figures: list[Figure] = []
     for name in chosen:
         print(f"--- {name} ---", flush=True)
@@ -49,12 +52,11 @@ async def measure(setting: Setting, chosen: Sequence[str]) -> list[Figure]:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Prints what is measured, a table, and one JSON object; ends with 2 if the peer is missing."""
+    """Prints what is measured, a table, and one JSON object; ends with 1 if the peer is missing or it was stopped."""
     given = vars(_parser().parse_args(argv))
     chosen = given.pop("only") or list(MEASURES)
     for variable in [name for name in os.environ if name.startswith("MISTUDIO_")]:
         del os.environ[variable]  # the user's own settings would change the mesh of the bench
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends in order, as Ctrl-C does
     with tempfile.TemporaryDirectory(prefix="mistudio-bench-", dir=given.pop("home")) as home:
         setting = Setting(home=Path(home), **given)
         _describe(setting.home)
@@ -64,6 +66,8 @@ def main(argv: Sequence[str] | None = None) -> None:
             figures = asyncio.run(measure(setting, chosen))
         except PeerMissingError as error:
             sys.exit(f"{error}")
+        except (KeyboardInterrupt, asyncio.CancelledError):
+            sys.exit("stopped")
     print_table(figures)
     print(as_json(figures))
 
