@@ -9,7 +9,7 @@ import pytest
 from chaos.__main__ import short_plan
 from chaos.storm import storm
 
-SEED = 4
+SEED = 8
 
 
 @pytest.mark.timeout(240)
