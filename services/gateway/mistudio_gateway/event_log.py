@@ -107,21 +107,30 @@ class EventLog:
             "max_bytes": _BATCH_BYTES,
         }
         inbox = self._client.new_inbox()
+        messages: asyncio.Queue[Msg] = asyncio.Queue()
         with broker_answers():
-            answers = await self._client.subscribe(inbox)
+            answers = await self._client.subscribe(inbox, cb=messages.put)
             try:
                 await self._client.publish(
                     f"$JS.API.DIRECT.GET.{names.EVENTS_STREAM}", json.dumps(request).encode(), reply=inbox
                 )
-                events: list[StoredEvent] = []
-                while True:
-                    message = await answers.next_msg(timeout=_READ_SECONDS)
-                    headers = message.headers or {}
-                    if _ends(headers.get("Status")):
-                        return events, headers.get("Nats-Num-Pending", "0") != "0"
-                    events.append(_stored(message, headers))
+                # The client's own way to wait may lose the cancellation of a watcher that has gone away.
+                async with asyncio.timeout(_READ_SECONDS):
+                    return await _batch(messages)
+            except TimeoutError as error:
+                raise nats.errors.TimeoutError from error
             finally:
                 await answers.unsubscribe()
+
+
+async def _batch(messages: asyncio.Queue[Msg]) -> tuple[list[StoredEvent], bool]:
+    events: list[StoredEvent] = []
+    while True:
+        message = await messages.get()
+        headers = message.headers or {}
+        if _ends(headers.get("Status")):
+            return events, headers.get("Nats-Num-Pending", "0") != "0"
+        events.append(_stored(message, headers))
 
 
 def _ends(status: str | None) -> bool:
