@@ -103,16 +103,16 @@ def _backs_off(job: v1.Job, left: timedelta) -> str:
 def _taken(around: Surroundings) -> str:
     name = around.queue.name
     slots = sum(slots_of(worker, name) for worker in around.workers)
-    all_slots = "The one slot" if slots == 1 else f"All {slots} slots"
     holders = [
         f"{running.job_id} on {worker.worker.name}"
         for worker in around.workers
         for running in worker.running
         if running.queue == name
     ]
+    taken = "The one slot for the queue {} is" if slots == 1 else f"All {slots} slots for the queue {{}} are"
     return (
-        f"{all_slots} for the queue {name} {'is' if slots == 1 else 'are'} taken (by {listed(holders)}); "
-        f"{_line(around)}: one more worker is `python -m mistudio_{around.queue.service}`."
+        f"{taken.format(name)} taken (by {listed(holders)}); {_line(around)}: "
+        f"`python -m mistudio_{around.queue.service}` starts one more worker."
     )
 
 
@@ -129,13 +129,13 @@ def _line(around: Surroundings) -> str:
     before = (
         f"{counted(around.ahead, 'job')} {'goes' if around.ahead == 1 else 'go'} before it, " if around.ahead else ""
     )
-    start = around.start()
-    when = "when one is free" if start is None else "in a moment" if start < MOMENT else f"in about {_rounded(start)}"
-    return f"{before}it starts {when}"
+    return f"{before}it starts {_when(around.start())}"
 
 
-def _rounded(time: timedelta) -> str:
-    return span(time.total_seconds())
+def _when(start: timedelta | None) -> str:
+    if start is None:
+        return "when a slot is free"
+    return "in a moment" if start < MOMENT else f"in about {span(start.total_seconds())}"
 
 
 def _until(job: v1.Job, sentence: str) -> str:

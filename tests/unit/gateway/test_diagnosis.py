@@ -59,8 +59,8 @@ def test_nobody_serves_the_queue() -> None:
 
 def test_all_slots_are_taken() -> None:
     assert why(job(), worker(running=1)) == (
-        "The one slot for the queue training is taken (by job-0 on trainer@1); it starts when one is free: "
-        "one more worker is `python -m mistudio_trainer`."
+        "The one slot for the queue training is taken (by job-0 on trainer@1); it starts when a slot is "
+        "free: `python -m mistudio_trainer` starts one more worker."
     )
 
 
