@@ -96,8 +96,8 @@ deploy-check: $(VENV)/.installed-dev ## Dockerfile, compose files and broker con
 	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose*.yaml
 	@for file in deploy/nats/*.conf; do MISTUDIO_BROKER_NAME=any $(BIN)/nats-server -t -c $$file >/dev/null || exit 1; done
 
-cluster-test: $(VENV)/.installed-dev ## a broker of three servers for real: leaders killed, the majority lost and back
-	@$(BIN)/pytest -m 'cluster or not cluster' -n 0 tests/integration/test_cluster.py
+cluster-test: $(VENV)/.installed-dev ## three brokers and two gateways for real: leaders killed, a majority lost, a gateway that hangs
+	@$(BIN)/pytest -m 'cluster or not cluster' -n 0 tests/integration/test_cluster.py tests/integration/test_two_gateways.py
 
 compose-test: $(VENV)/.installed-dev ## the containers for real: built, killed, stopped, nothing lost (needs Docker)
 	@$(BIN)/pytest -m compose -n 0 -s tests/compose

@@ -37,9 +37,11 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[NatsCluster]:
 
 
 @pytest.fixture
-async def mesh(home: Path, cluster: NatsCluster) -> AsyncIterator[TwoGateways]:
+async def mesh(home: Path, cluster: NatsCluster, request: pytest.FixtureRequest) -> AsyncIterator[TwoGateways]:
     async with TwoGateways(home, cluster.url) as mesh:
         mesh.environment["MISTUDIO_NATS_REPLICAS"] = "3"
+        if not request.node.get_closest_marker("cluster"):  # runs everywhere, whatever else a machine has to do
+            mesh.environment["MISTUDIO_ACK_WAIT_SECONDS"] = "5"
         await mesh.gateway()
         await mesh.toy()
         yield mesh
@@ -143,9 +145,7 @@ async def test_a_single_brokers_streams_become_three(home: Path, tmp_path: Path)
             await mesh.toy()
             await mesh.until(job.id, v1.JOB_STATE_SUCCEEDED, within=60)
             await _all_whole(cluster)
-            findings = await v1.MeshServiceStub(mesh.channel).CheckMesh(v1.CheckMeshRequest(), timeout=20)
-            bad = [one.message for one in findings.findings if one.severity != v1.SEVERITY_OK]
-            assert [one for one in bad if "broker" in one or "otherwise" in one] == []
+            await eventually(lambda: _is_well(mesh), what="the doctor finds nothing wrong with the broker", period=0.5)
     finally:
         cluster.stop()
 
@@ -166,6 +166,12 @@ async def _submit(mesh: Mesh, request_id: str) -> v1.Job | None:
         if error.code() != grpc.StatusCode.UNAVAILABLE:
             raise
         return None
+
+
+async def _is_well(mesh: Mesh) -> bool:
+    answer = await v1.MeshServiceStub(mesh.channel).CheckMesh(v1.CheckMeshRequest(), timeout=ANSWER_SECONDS)
+    judged = [finding for finding in answer.findings if finding.check in ("broker", "streams")]
+    return all(finding.severity == v1.SEVERITY_OK for finding in judged)
 
 
 async def _says(mesh: Mesh, words: str) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
 import nats
@@ -13,13 +13,14 @@ import pytest
 from mistudio import v1
 from mistudio_runtime.broker import names
 from support.broker import NatsServer
-from support.mesh import ACK_WAIT_SECONDS, count_job, quick_job
+from support.mesh import count_job, quick_job
 from support.toy import STEP_SECONDS
 from support.two_gateways import TwoGateways
 from support.waiting import eventually
 
 SUCCEEDED = [v1.ATTEMPT_OUTCOME_SUCCEEDED]
 STEPS = 200
+HANG_ACK_WAIT = 4.0
 
 
 @pytest.fixture
@@ -49,10 +50,12 @@ async def test_when_a_gateway_is_killed_workers_and_watchers_go_on_at_the_other(
         assert await again.result() == []
 
 
+@pytest.mark.cluster
 async def test_a_gateway_that_hangs_is_left_in_time_and_does_no_harm_when_it_goes_on(mesh: TwoGateways) -> None:
+    mesh.environment["MISTUDIO_ACK_WAIT_SECONDS"] = str(HANG_ACK_WAIT)
     gateway_a = await mesh.gateway()
     await mesh.toy()
-    job = await mesh.submit(count_job(500))
+    job = await mesh.submit(count_job(900))
     await mesh.gateway_b()
     await eventually(lambda: _started(mesh, job.id), what="the job has made progress")
     gateway_a.send_signal(signal.SIGSTOP)
@@ -60,8 +63,8 @@ async def test_a_gateway_that_hangs_is_left_in_time_and_does_no_harm_when_it_goe
         log = mesh.home / "process-1.log"
         await eventually(lambda: log.read_text().count('"attached"') > 1, what="the worker has another gateway")
         cursor = mesh.home / "scratch" / job.id / "cursor"
-        due = int(cursor.read_text()) + 100
-        await eventually(lambda: int(cursor.read_text() or 0) > due, what="leases would have ended")
+        due = int(cursor.read_text()) + round(1.5 * HANG_ACK_WAIT / STEP_SECONDS)
+        await eventually(lambda: int(cursor.read_text() or 0) > due, what="a lease would have ended")
     finally:
         gateway_a.send_signal(signal.SIGCONT)
     await eventually(lambda: _ended(mesh, job.id), within=60, what="the job ends")
@@ -106,7 +109,7 @@ async def test_both_gateways_mend_and_nothing_is_doubled(mesh: TwoGateways, nats
     async def mended() -> int:
         return (await js.stream_info(names.JOBS_STREAM)).state.last_seq - before
 
-    await eventually(lambda: _all(mended, 3), what="the lost messages are made again")
+    await eventually(lambda: _reaches(mended, len(parents)), what="the lost messages are made again")
     children = [(await mesh.submit(quick_job(depends_on=parents))).id for _ in range(5)]
     await mesh.toy()
     for child in children:
@@ -116,13 +119,13 @@ async def test_both_gateways_mend_and_nothing_is_doubled(mesh: TwoGateways, nats
     await client.close()
 
 
-async def _all(count, number: int) -> bool:  # type: ignore[no-untyped-def]
-    return bool(await count() >= number)
+async def _reaches(count: Callable[[], Awaitable[int]], number: int) -> bool:
+    return await count() >= number
 
 
 async def _collect(stream: AsyncIterator[v1.JobEvent], into: list[v1.JobEvent]) -> None:
     async for event in stream:
-        into.append(event)
+        into.append(event)  # noqa: PERF401 - the test looks at what there is meanwhile
 
 
 def _metrics(events: list[v1.JobEvent]) -> list[float]:

@@ -51,6 +51,8 @@ from mistudio_runtime.settings import Settings
 STOP_SECONDS = 2.0
 STALL_FACTOR = 0.5
 """A gateway that stood still for this times ack_wait may have been left by its workers."""
+STALL_SECONDS = 2.0
+"""Shorter than this is nothing: a machine with too much to do."""
 _OWN = ("JobService", "MeshService", "QueueService", "ScheduleService", "WorkerService", "WorkerSessionService")
 
 
@@ -85,9 +87,7 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
         queues = await start_queues(client, settings, table, stack)
         plane = await _start_plane(client, settings, queues, stack)
         store = ArtifactStore.open(settings.artifacts_url)
-        submission = Submission(
-            plane.ledger, plane.dispatcher, store, settings, table=table, limits=queues.limits
-        )
+        submission = Submission(plane.ledger, plane.dispatcher, store, settings, table=table, limits=queues.limits)
         schedules = await start_schedules(
             client, settings, schedule_table, submission=submission, ledger=plane.ledger, stack=stack
         )
@@ -106,7 +106,7 @@ async def running_gateway(settings: Settings, nats_url: str) -> AsyncIterator[Me
         server = MeshServer()
         v1.add_MeshServiceServicer_to_server(MeshServicer(check), server.grpc)
         names = _add_services(
-            server, plane, backends, settings, table, submission=submission, store=store, schedules=schedules
+            server, plane, backends, settings, submission=submission, store=store, schedules=schedules
         )
         await server.start(settings.listen, names)
         stack.push_async_callback(server.stop, STOP_SECONDS)
@@ -123,12 +123,21 @@ async def _start_plane(client: Client, settings: Settings, queues: QueuePlane, s
     dispatcher = Dispatcher(client, js)
     ages = AttemptAges(lease)
     reconciler = Reconciler(client, ledger, dispatcher, registry, ages=ages, lease_seconds=lease)
-    stalls = Stalls(settings.ack_wait_seconds * STALL_FACTOR)
+    stalls = Stalls(max(STALL_SECONDS, settings.ack_wait_seconds * STALL_FACTOR))
     sessions = Sessions()
     commands = Commands(client, sessions)
     leases = DeviceLeases(client, await leases_bucket(js, settings), ledger, registry, dispatcher=dispatcher)
     leases.jobs_per_device = settings.jobs_per_device
-    attempts = Attempts(ledger, events, registry, reconciler.kick, lease, leases, ages, queues.gate)
+    attempts = Attempts(
+        ledger,
+        events,
+        registry,
+        job_ended=reconciler.kick,
+        lease_seconds=lease,
+        devices=leases,
+        ages=ages,
+        gate=queues.gate,
+    )
     stack.callback(events.stop)
     await commands.start()
     for part in (ledger, registry, leases):
@@ -163,7 +172,6 @@ def _add_services(
     plane: _Plane,
     backends: Backends,
     settings: Settings,
-    table: QueueTable,
     *,
     submission: Submission,
     store: ArtifactStore,

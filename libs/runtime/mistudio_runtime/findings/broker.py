@@ -76,8 +76,7 @@ def _refusals(facts: BrokerFacts, *, embedded: bool) -> list[Finding]:
 def _copies(facts: BrokerFacts) -> list[Finding]:
     if not facts.behind:
         return []
-    servers = listed(facts.behind)
-    sentence = f"Of the broker's servers {servers} lacks what the others hold: it is away, or still catching up."
+    sentence = f"The broker's copies on {listed(facts.behind)} are behind: away, or still catching up."
     return [warning(CHECK, sentence, START_CLUSTER)]
 
 
