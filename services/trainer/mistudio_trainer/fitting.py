@@ -9,6 +9,8 @@ BATCH_TOKENS = 4096
 FEWEST_TOKENS = 128
 HEADROOM = 0.9
 """Share of the limit that is planned with: allocators keep some memory back."""
+BASE_BYTES = 400_000_000
+"""Libraries and a small model, as measured."""
 _NUMBER_BYTES = 4
 _COPIES = 2.3
 _COPIES_STANDARD = 3.3
@@ -20,11 +22,12 @@ def fitting(spec: v1.TrainSae, used: int, limit: int) -> dict[str, object]:
     """Returns the batch_tokens that would have kept a job of `used` bytes within `limit`; nothing if none would.
 
     Weights, optimizer and buffer do not depend on the batch. SAEs of a sweep take their steps one after the other, so
-    the widest decides. A job is ended on its way up: what it would have taken is at least `used`.
+    the widest decides. A job is ended on its way up: what it would have taken is at least `used`, and at least what
+    its batch needs.
     """
     batch = spec.batch_tokens or BATCH_TOKENS
     token = max((_token_bytes(sae) for sae in spec.saes), default=0.0)
-    saved = used - HEADROOM * limit
+    saved = max(used, BASE_BYTES + batch * token) - HEADROOM * limit
     fits = batch - saved / token if token else 0.0
     if fits < FEWEST_TOKENS:
         return {}
