@@ -138,10 +138,10 @@ def test_every_command_of_the_page_works(caller: Caller) -> None:
         for name in ON_A_QUEUED_JOB:
             assert caller.answer(f"JobService/{name}", job=job_id).job.state == STATES[name]
         assert caller.answer("JobService/FinishJob", job=running_id).job.finish_requested
-    with mistudio.Client(caller.address) as client:
-        assert client.jobs.get(running_id).result(timeout=SECONDS), "what it had is kept"
-        with pytest.raises(mistudio.JobCancelledError):
-            client.jobs.get(job_id).result(timeout=SECONDS)
+        with mistudio.Client(caller.address) as client:
+            assert client.jobs.get(running_id).result(timeout=SECONDS), "what it had is kept"
+    with mistudio.Client(caller.address) as client, pytest.raises(mistudio.JobCancelledError):
+        client.jobs.get(job_id).result(timeout=SECONDS)
     assert caller.answer("JobService/DeleteJobs", job=job_id).deleted == 1
     last_event = caller.answers("JobService/WatchJob")[-1].event
     assert last_event.job.state == v1.JOB_STATE_SUCCEEDED

@@ -59,6 +59,14 @@ async def test_what_does_not_hear_is_ended_whether_it_runs_in_a_process_or_in_a_
     assert (await mesh.until(after.id, *ENDED)).state == v1.JOB_STATE_SUCCEEDED
 
 
+async def test_a_deaf_job_is_ended_though_its_grace_passed_before_its_process_was_there(mesh: Mesh) -> None:
+    mesh.start("-m", "support.toy", "--name", "toy@1", TOY_PRELOAD="support.slow_import")
+    job = await mesh.submit(count_job(100_000, "silent"))
+    await mesh.until(job.id, v1.JOB_STATE_RUNNING)
+    await mesh.control("Cancel", job.id)
+    assert (await mesh.until(job.id, *ENDED)).state == v1.JOB_STATE_CANCELLED
+
+
 async def test_a_job_within_its_limits_does_not_notice_them(mesh: Mesh) -> None:
     await mesh.toy()
     limits = {"timeout": Duration(seconds=600), "start_within": Duration(seconds=600)}

@@ -28,6 +28,7 @@ from mistudio_runtime.worker.worker import Worker
 from support.misdeeds import MISDEEDS
 
 STEP_SECONDS = 0.02
+PRELOAD = "TOY_PRELOAD"
 DEAF = 2
 DEAF_SECONDS = 12.0
 
@@ -126,7 +127,11 @@ def note(spec: v1.UpdateMetadata, context: JobContext) -> list[str]:
 
 
 SERVICES = (
-    Service("trainer", (Handler("train_sae", "support.toy:train", fitting="support.misdeeds:fitting"),)),
+    Service(
+        "trainer",
+        (Handler("train_sae", "support.toy:train", fitting="support.misdeeds:fitting"),),
+        preload=tuple(os.environ.get(PRELOAD, "").split()),
+    ),
     Service(
         "curator",
         (

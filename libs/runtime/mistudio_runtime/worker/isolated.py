@@ -106,10 +106,12 @@ class IsolatedRun:
     async def _end_after(self, grace: float) -> None:
         await asyncio.sleep(grace)
         log.warning("job did not stop in time; its process is ended", job=self._job.id)
-        if self._process is not None:
-            self._process.terminate()
-            await asyncio.sleep(TERMINATE_SECONDS)
-            self._process.kill()
+        if self._process is None:
+            self._killed = True  # a machine under load takes its time to start one: it is ended as soon as it is there
+            return
+        self._process.terminate()
+        await asyncio.sleep(TERMINATE_SECONDS)
+        self._process.kill()
 
     async def _until_ended(self, process: JobProcess) -> None:
         """Waits for the process's end, a few seconds at most when the job has said how it ended.
