@@ -20,6 +20,8 @@ from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.errors import NotFoundError
 
 _LEDGER_PROGRESS_SECONDS = 2.0
+_AFTER_EXPIRY_SECONDS = 0.1
+"""A message comes again when its worker, if it has vanished, no longer counts as alive."""
 Refusal = tuple["v1.ClaimVerdict.ValueType", str, timedelta]
 
 
@@ -31,6 +33,7 @@ class Attempts:
         ledger: Ledger,
         events: EventLog,
         registry: WorkerRegistry,
+        *,
         job_ended: Callable[[], None],
         lease_seconds: float,
         devices: DeviceLeases,
@@ -116,7 +119,8 @@ class Attempts:
         if job.state not in state_machine.ACTIVE:
             return v1.CLAIM_VERDICT_DROP, f"it is {state_machine.state_name(job.state)}", timedelta(0)
         if job.attempts[-1].worker != worker and self._is_run(job):
-            return v1.CLAIM_VERDICT_LATER, "another worker runs it", self._lease
+            left = self._registry.expires_in(job.attempts[-1].worker) + _AFTER_EXPIRY_SECONDS
+            return v1.CLAIM_VERDICT_LATER, "another worker runs it", timedelta(seconds=left)
         if job.state != v1.JOB_STATE_RUNNING:
             return v1.CLAIM_VERDICT_LATER, "it is being stopped", self._lease
         return None

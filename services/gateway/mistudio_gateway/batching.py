@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from nats.aio.client import Client
+from nats.errors import ConnectionReconnectingError
 from nats.js.errors import APIError
 
 MAX_MESSAGES = 500
 MAX_BYTES = 4 * 2**20
 """Of one batch: the broker holds it in memory until it is complete."""
+LINGER_SECONDS = 0.001
 ANSWER_SECONDS = 5.0
 _ID, _SEQUENCE, _COMMIT = "Nats-Batch-Id", "Nats-Batch-Sequence", "Nats-Batch-Commit"
 
@@ -57,7 +59,10 @@ class BatchedStream:
     async def _store_all(self) -> None:
         try:
             while self._gathered:
-                await self._store(self._next_batch())
+                batch = self._next_batch()
+                await self._store(batch)
+                if len(batch) > 1:
+                    await asyncio.sleep(LINGER_SECONDS)  # there are many: let the next batch grow
         finally:
             self._storing = None
 
@@ -80,9 +85,7 @@ class BatchedStream:
         """Returns False if the broker refused the batch because of one of its messages: then it stored none."""
         batch_id = next(self._ids)
         try:
-            for number, append in enumerate(batch[:-1], start=1):
-                headers = {_ID: batch_id, _SEQUENCE: str(number), **append.headers}
-                await self._client.publish(append.subject, append.payload, headers=headers)
+            await self._send([_command(append, batch_id, n) for n, append in enumerate(batch[:-1], start=1)])
             last = batch[-1]
             headers = {_ID: batch_id, _SEQUENCE: str(len(batch)), _COMMIT: "1", **last.headers}
             sequence = await self._ask(last, headers)
@@ -97,6 +100,12 @@ class BatchedStream:
             _tell(append, first + number)
         return True
 
+    async def _send(self, commands: list[bytes]) -> None:
+        if not self._client.is_connected:
+            raise ConnectionReconnectingError
+        # The client has no call for several messages at once, and spends as much time on each as the rest of this does.
+        await self._client._send_command(b"".join(commands))  # noqa: SLF001
+
     async def _store_alone(self, append: _Append) -> None:
         try:
             _tell(append, await self._ask(append, append.headers))
@@ -110,6 +119,14 @@ class BatchedStream:
         if "error" in answer:
             raise APIError.from_error(answer["error"])
         return int(answer["seq"])
+
+
+def _command(append: _Append, batch_id: str, number: int) -> bytes:
+    """Returns a message of a batch, as the protocol writes it: HPUB <subject> <bytes of headers> <bytes in all>."""
+    own = "".join(f"{name}: {value}\r\n" for name, value in append.headers.items())
+    headers = f"NATS/1.0\r\n{_ID}: {batch_id}\r\n{_SEQUENCE}: {number}\r\n{own}\r\n".encode()
+    sizes = f"{len(headers)} {len(headers) + len(append.payload)}"
+    return b"".join((f"HPUB {append.subject} {sizes}\r\n".encode(), headers, append.payload, b"\r\n"))
 
 
 def _tell(append: _Append, sequence: int) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from mistudio import v1
+from mistudio_gateway.timestamps import set_time
 
 DEADLINE_PASSED = "DEADLINE_PASSED"
 MAX_LIMIT = timedelta(days=366)
@@ -14,7 +15,7 @@ MAX_LIMIT = timedelta(days=366)
 def begin_waiting(job: v1.Job, now: datetime) -> None:
     """Sets when the job fails unless an attempt has begun, counted from now."""
     if job.HasField("start_within"):
-        job.start_deadline.FromDatetime(now + _longest_wait(job))
+        set_time(job.start_deadline, now + _longest_wait(job))
 
 
 def deadline_failure(job: v1.Job, now: datetime) -> v1.Failure | None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from datetime import timedelta
 
+import nats.errors
 from nats.aio.client import Client
 from nats.js import JetStreamContext
 from nats.js.errors import APIError, NotFoundError
@@ -30,6 +32,7 @@ class Dispatcher:
         self._stream = BatchedStream(client)
         self._wakes: dict[str, set[int]] = {}
         """Queue to priorities of messages that its workers have not been told of."""
+        self._waking: set[asyncio.Task[None]] = set()
 
     async def enqueue(self, job: v1.Job, *, lost: bool = False) -> None:
         """Stores the job's message and wakes the workers of its queue; a repetition stores nothing twice.
@@ -39,17 +42,24 @@ class Dispatcher:
         """
         with broker_answers():
             await self._publish(job, lost=lost)
-            await self._wake_soon(job)
+        self._wake_soon(job)
 
-    async def _wake_soon(self, job: v1.Job) -> None:
+    def _wake_soon(self, job: v1.Job) -> None:
         """Wakes the workers once for all messages that were stored together."""
-        waiting = self._wakes.setdefault(job.queue, set())
-        first = not waiting
-        waiting.add(job.priority)
-        if first:
-            await asyncio.sleep(0)
-            priorities = self._wakes.pop(job.queue)
-            await self._client.publish(names.wake_subject(job.queue), names.wake_payload(priorities))
+        if not self._wakes:
+            asyncio.get_running_loop().call_soon(self._wake_all)
+        self._wakes.setdefault(job.queue, set()).add(job.priority)
+
+    def _wake_all(self) -> None:
+        wakes, self._wakes = self._wakes, {}
+        task = asyncio.create_task(self._publish_wakes(wakes))
+        self._waking.add(task)
+        task.add_done_callback(self._waking.discard)
+
+    async def _publish_wakes(self, wakes: dict[str, set[int]]) -> None:
+        with contextlib.suppress(nats.errors.Error):  # without it they look within a second
+            for queue, priorities in wakes.items():
+                await self._client.publish(names.wake_subject(queue), names.wake_payload(priorities))
 
     async def wake(self, queue: str) -> None:
         """Tells the workers of a queue to look."""

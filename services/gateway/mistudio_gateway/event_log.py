@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncIterator
-from datetime import datetime
 
 import nats.errors
 from nats.aio.client import Client
@@ -15,7 +14,7 @@ from mistudio import v1
 from mistudio_gateway.batching import BatchedStream
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.paced_progress import PacedProgress
-from mistudio_gateway.stored_event import StoredEvent
+from mistudio_gateway.stored_event import StoredEvent, as_job
 from mistudio_runtime.broker import names
 from mistudio_runtime.errors import UnavailableError
 
@@ -54,11 +53,14 @@ class EventLog:
         else:
             await self._append(event, {names.MESSAGE_ID: deduplication_id})
 
-    async def append_state(self, job: v1.Job, revision: int, now: datetime) -> None:
-        """Stores that a job changed its state, after the progress that it made before. Raises UnavailableError."""
-        event = v1.JobEvent(job_id=job.id, job=job, attempt=job.attempts[-1].number if job.attempts else 0)
-        event.time.FromDatetime(now)
-        stored = self._append(event, {names.MESSAGE_ID: f"{job.id}.state.{revision}"})
+    async def append_state(self, job: v1.Job, data: bytes, revision: int) -> None:
+        """Stores that a job changed its state, after the progress that it made before. Raises UnavailableError.
+
+        `data` is the job serialized.
+        """
+        event = v1.JobEvent(job_id=job.id, attempt=job.attempts[-1].number if job.attempts else 0, time=job.update_time)
+        headers = {names.MESSAGE_ID: f"{job.id}.state.{revision}"}
+        stored = self._store(names.event_subject(job.id), event.SerializeToString() + as_job(data), headers)
         if self._progress.keeps(job.id):
             await asyncio.gather(self._progress.flush(job.id), stored)
         else:
@@ -92,8 +94,11 @@ class EventLog:
 
     async def _append(self, event: v1.JobEvent, headers: dict[str, str]) -> None:
         subject = names.event_subject(event.job_id, event.WhichOneof("event") or "job")
+        await self._store(subject, event.SerializeToString(), headers)
+
+    async def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
         with broker_answers():
-            await self._stream.append(subject, event.SerializeToString(), headers)
+            await self._stream.append(subject, payload, headers)
 
     async def _append_progress(self, event: v1.JobEvent) -> None:
         await self._append(event, {names.MESSAGE_TTL: PROGRESS_KEPT})

@@ -43,7 +43,7 @@ from mistudio_runtime.artifacts import ArtifactStore
 from mistudio_runtime.broker.connection import connect
 from mistudio_runtime.broker.inspection import BrokerInspection
 from mistudio_runtime.broker.provision import LEASE_FACTOR, leases_bucket, provision, workers_bucket
-from mistudio_runtime.queues import QueueTable, load_queues
+from mistudio_runtime.queues import load_queues
 from mistudio_runtime.schedules import load_schedules
 from mistudio_runtime.serving.server import MeshServer
 from mistudio_runtime.settings import Settings

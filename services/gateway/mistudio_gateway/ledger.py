@@ -174,14 +174,14 @@ class Ledger:
         record.CopyFrom(job)  # the caller may change its own
         self._mirror.put(record, data, stored)
         if before is None or _stand(before) != _stand(job):
-            task = asyncio.create_task(self._tell_of(record, stored))
+            task = asyncio.create_task(self._tell_of(record, data, stored))
             self._telling.add(task)
             task.add_done_callback(self._telling.discard)
 
-    async def _tell_of(self, job: v1.Job, revision: int) -> None:
+    async def _tell_of(self, job: v1.Job, data: bytes, revision: int) -> None:
         # Nobody waits for it: who watches is told of the end by the ledger itself if its event is missing.
         try:
-            await self._events.append_state(job, revision, job.update_time.ToDatetime(UTC))
+            await self._events.append_state(job, data, revision)
         except MeshError as error:
             log.warning("event of a change of state is not stored", job=job.id, reason=error.reason)
 

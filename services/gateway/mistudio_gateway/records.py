@@ -7,6 +7,7 @@ from datetime import datetime
 
 from mistudio import v1
 from mistudio_gateway.deadlines import begin_waiting
+from mistudio_gateway.timestamps import set_time
 from mistudio_gateway.validation.references import kind_of, required_jobs
 from mistudio_runtime.queues import QueueTable
 
@@ -37,6 +38,6 @@ def new_job(job_id: str, request: v1.JobRequest, table: QueueTable, now: datetim
             getattr(job, limit).CopyFrom(getattr(request, limit))
     if not depends_on:
         begin_waiting(job, now)
-    job.create_time.FromDatetime(now)
-    job.update_time.FromDatetime(now)
+    set_time(job.create_time, now)
+    set_time(job.update_time, now)
     return job

@@ -122,6 +122,8 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
             log.warning("broker does not answer; the worker will repeat", worker=session.worker)
         except Exception:  # the boundary of one message: the session goes on
             log.exception("message of a worker cannot be handled", worker=session.worker)
+            if request.HasField("report"):  # repeated, it would fail again, and the attempt's end waits for it
+                session.send(v1.AttachResponse(in_reply_to=request.id, report_stored=v1.ReportStored(current=True)))
 
     async def _answer(self, request: v1.AttachRequest, session: Session, status: v1.WorkerStatus) -> None:
         which = request.WhichOneof("message")

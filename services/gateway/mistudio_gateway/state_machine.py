@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from mistudio import v1
 from mistudio_gateway.deadlines import begin_waiting
+from mistudio_gateway.timestamps import set_time
 
 LEGAL: dict[v1.JobState.ValueType, frozenset[v1.JobState.ValueType]] = {
     v1.JOB_STATE_WAITING: frozenset({v1.JOB_STATE_QUEUED, v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED}),
@@ -70,9 +71,9 @@ def move(job: v1.Job, state: v1.JobState.ValueType, now: datetime) -> None:
     if state not in LEGAL[job.state]:
         raise IllegalTransitionError(job, state)
     job.state = state
-    job.update_time.FromDatetime(now)
+    set_time(job.update_time, now)
     if state in TERMINAL:
-        job.end_time.FromDatetime(now)
+        set_time(job.end_time, now)
     else:
         job.ClearField("end_time")
 
@@ -93,9 +94,9 @@ def claim(job: v1.Job, worker: str, now: datetime) -> int:
     move(job, v1.JOB_STATE_RUNNING, now)
     number = current_attempt(job) + 1
     attempt = job.attempts.add(number=number, worker=worker)
-    attempt.start_time.FromDatetime(now)
+    set_time(attempt.start_time, now)
     if not job.HasField("start_time"):
-        job.start_time.FromDatetime(now)
+        set_time(job.start_time, now)
     job.ClearField("progress")
     job.ClearField("not_before")
     job.ClearField("start_deadline")
@@ -181,7 +182,7 @@ def request_finish(job: v1.Job, now: datetime) -> None:
         raise IllegalTransitionError(job, v1.JOB_STATE_SUCCEEDED)
     if not job.finish_requested:
         job.finish_requested = True
-        job.update_time.FromDatetime(now)
+        set_time(job.update_time, now)
 
 
 def fail_unstarted(job: v1.Job, failure: v1.Failure, now: datetime) -> None:
@@ -215,7 +216,7 @@ def _end_attempt(
     check_current(job, number)
     attempt = job.attempts[-1]
     attempt.outcome = outcome
-    attempt.end_time.FromDatetime(now)
+    set_time(attempt.end_time, now)
     if failure is not None:
         attempt.failure.CopyFrom(failure)
 
@@ -232,7 +233,7 @@ def _after_failure(job: v1.Job, failure: v1.Failure, now: datetime, *, backs_off
         return
     move(job, _where_a_stop_leads(job), now)
     if job.state == v1.JOB_STATE_QUEUED and backs_off:
-        job.not_before.FromDatetime(now + backoff(job.failed_attempts))
+        set_time(job.not_before, now + backoff(job.failed_attempts))
 
 
 def _where_a_stop_leads(job: v1.Job) -> v1.JobState.ValueType:

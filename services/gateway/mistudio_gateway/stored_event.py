@@ -10,6 +10,7 @@ from mistudio_runtime.broker import names
 
 _KIND_OF_SUBJECT = {subject: kind for kind, subject in names.EVENT_SUBJECTS.items()}
 _EVENT_TAG = bytes([v1.WatchJobResponse.EVENT_FIELD_NUMBER << 3 | 2])
+_JOB_TAG = bytes([v1.JobEvent.JOB_FIELD_NUMBER << 3 | 2])
 _SEQUENCE_TAG = bytes([v1.JobEvent.SEQUENCE_FIELD_NUMBER << 3])
 _SEVEN_BITS = 0x7F
 End = tuple[int, int]
@@ -43,6 +44,11 @@ class StoredEvent:
             kind = event.WhichOneof("event") or kind  # of older gateways it may be anything
             job = event.job if kind == "job" else None
         return cls(sequence, kind, _response(data, sequence), job)
+
+
+def as_job(data: bytes) -> bytes:
+    """Returns a serialized Job as the field `job` of a JobEvent, to be put behind its other fields."""
+    return _JOB_TAG + _varint(len(data)) + data
 
 
 def response_of(event: v1.JobEvent) -> bytes:

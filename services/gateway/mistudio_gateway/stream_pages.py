@@ -43,7 +43,7 @@ class Page(NamedTuple):
 
 
 class StreamPages:
-    """Reads by batched direct gets, which nats-py has no call for: one request a page, answered by any of its servers."""
+    """Reads by batched direct gets, which nats-py has no call for: one request a page. Any server answers."""
 
     def __init__(self, client: Client, stream: str, subjects: str) -> None:
         """Takes the stream, which allows direct gets, and a filter of subjects."""

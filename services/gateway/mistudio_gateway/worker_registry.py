@@ -7,14 +7,16 @@ import time
 from collections.abc import Callable
 
 from nats.aio.client import Client
-from nats.js.errors import KeyNotFoundError
+from nats.js.errors import APIError, KeyNotFoundError
 from nats.js.kv import KeyValue
 
 from mistudio import v1
+from mistudio_gateway.batching import BatchedStream
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_gateway.live_bucket import Entry, LiveBucket
 from mistudio_gateway.quoting import quoted
-from mistudio_runtime.errors import NotFoundError
+from mistudio_runtime.broker import names
+from mistudio_runtime.errors import NotFoundError, UnavailableError
 
 _LOOK_SECONDS = 0.05
 
@@ -25,6 +27,9 @@ class WorkerRegistry:
     def __init__(self, client: Client, bucket: KeyValue, lease_seconds: float) -> None:
         """Takes the bucket and how long a record counts after it was last written."""
         self._bucket = bucket
+        self._stream = BatchedStream(client)
+        self._refused = float("-inf")
+        """When, by time.monotonic(), a record could last not be stored."""
         self._live = LiveBucket(client, bucket, v1.WorkerStatus.FromString)
         self._lease = lease_seconds
 
@@ -39,13 +44,18 @@ class WorkerRegistry:
     @property
     def steady_since(self) -> float:
         """Since when, by time.monotonic(), workers could show themselves without a break; now, if they cannot."""
-        return self._live.steady_since
+        return max(self._live.steady_since, self._refused)
 
     async def put(self, status: v1.WorkerStatus) -> None:
         """Stores that a worker is alive. Raises UnavailableError."""
         status.last_seen_time.GetCurrentTime()
-        with broker_answers():
-            revision = await self._bucket.put(_key(status.worker.name), status.SerializeToString())
+        subject = names.bucket_subject(names.WORKERS_BUCKET, _key(status.worker.name))
+        try:
+            with broker_answers():
+                revision = await self._stream.append(subject, status.SerializeToString())
+        except (UnavailableError, APIError):
+            self._refused = time.monotonic()  # e.g. a full disk: records expire though their workers live
+            raise
         self._live.put(_key(status.worker.name), status, revision)
 
     async def remove(self, name: str) -> None:
@@ -65,6 +75,11 @@ class WorkerRegistry:
         """Returns a live worker."""
         entry = self._live.entries.get(_key(name))
         return entry.value if entry and self._fresh(entry) else None
+
+    def expires_in(self, name: str) -> float:
+        """Returns for how many more seconds a worker counts as alive if it shows no sign of life; 0 if it does not."""
+        entry = self._live.entries.get(_key(name))
+        return max(0.0, self._age_limit(entry) - time.monotonic()) if entry else 0.0
 
     def get(self, name: str) -> v1.WorkerStatus:
         """Returns a live worker. Raises NotFoundError."""
@@ -95,8 +110,11 @@ class WorkerRegistry:
         )
 
     def _fresh(self, entry: Entry[v1.WorkerStatus]) -> bool:
+        return time.monotonic() < self._age_limit(entry)
+
+    def _age_limit(self, entry: Entry[v1.WorkerStatus]) -> float:
         # While records cannot be renewed nobody's silence means anything.
-        return time.monotonic() - max(entry.received, self.steady_since) < self._lease
+        return max(entry.received, self.steady_since) + self._lease
 
 
 def serves(status: v1.WorkerStatus, queue: str) -> bool:

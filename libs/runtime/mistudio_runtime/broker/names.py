@@ -51,9 +51,14 @@ def bucket_stream(bucket: str) -> str:
     return f"KV_{bucket}"
 
 
+def bucket_subject(bucket: str, key: str) -> str:
+    """Returns the subject of a key in the stream under a bucket."""
+    return f"$KV.{bucket}.{key}"
+
+
 def ledger_subject(job_id: str) -> str:
     """Returns the subject of a job's record in the stream under the ledger's bucket."""
-    return f"$KV.{LEDGER_BUCKET}.{job_id}"
+    return bucket_subject(LEDGER_BUCKET, job_id)
 
 
 def job_subject(queue: str, priority: int, job_id: str) -> str:

@@ -28,7 +28,7 @@ MAX_EVENTS_PER_JOB = 100_000
 """Of each kind: so many log lines, and so many metric points."""
 EVENT_DAYS = 30
 DUPLICATE_WINDOW_SECONDS = 120.0
-LEASE_FACTOR = 1.5
+LEASE_FACTOR = 1.1
 """A worker's record outlives its last heartbeat by this times ack_wait."""
 _DAY = 86_400.0
 _OTHERWISE_THERE = 10058

@@ -8,6 +8,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, ForkServerProcess
 from pathlib import Path
@@ -43,6 +44,12 @@ class ChildProcesses:
         self._lock = threading.Lock()
         self._reaper: subprocess.Popen[str] | None = None
         self._folder = Path()
+
+    def warm(self) -> None:
+        """Starts the forkserver, so that the first job does not wait for its imports."""
+        with self._lock:
+            self._watch_over()
+            forkserver.ensure_running()
 
     def start(self, handler: Handler, granted: v1.ClaimAnswer) -> JobProcess:
         """Starts a job's process. Raises OSError if the machine has no room for one more."""

@@ -9,9 +9,7 @@ from concurrent.futures import Executor
 import structlog
 
 from mistudio import v1
-from mistudio_runtime.artifacts import ArtifactStore
-from mistudio_runtime.jobs import Handler, JobContext, Stop
-from mistudio_runtime.settings import Settings
+from mistudio_runtime.jobs import Handler, JobContext, ServiceContext, Stop
 from mistudio_runtime.worker.coalesce import CoalescedReports
 from mistudio_runtime.worker.library_lines import library_lines
 from mistudio_runtime.worker.outcome import run_handler
@@ -22,8 +20,8 @@ Report = Callable[[v1.AttemptReport], Awaitable[None]]
 class InlineRun:
     """One job in one thread. It can be asked to stop, not made to: only kinds that end within seconds run so."""
 
-    def __init__(self, handler: Handler, granted: v1.ClaimAnswer, settings: Settings, threads: Executor) -> None:
-        """Takes the attempt that was granted, and the threads."""
+    def __init__(self, handler: Handler, granted: v1.ClaimAnswer, service: ServiceContext, threads: Executor) -> None:
+        """Takes the attempt that was granted, what jobs may use, and the threads."""
         self._handler = handler
         self._job = granted.job
         self._threads = threads
@@ -34,8 +32,8 @@ class InlineRun:
             job_id=granted.job.id,
             attempt=granted.attempt,
             device=granted.device,
-            store=ArtifactStore.open(settings.artifacts_url),
-            settings=settings,
+            store=service.store,
+            settings=service.settings,
             emit=self._coalesced,
         )
 

@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 from mistudio_runtime.jobs import JobContext
@@ -27,34 +28,55 @@ def library_lines(context: JobContext, *, whole_process: bool) -> Iterator[None]
 
     Takes what this thread logs, or what the whole process does.
     """
-    handler = _LibraryLines(context, None if whole_process else threading.get_ident())
-    loggers = [logging.getLogger(name) for name in (None, *ADOPTED)]
-    for logger in loggers:
-        logger.addHandler(handler)
+    job = _LibraryLines(context)
+    thread = None if whole_process else threading.get_ident()
+    _installed().jobs[thread] = job
     try:
         yield
     finally:
-        for logger in loggers:
-            logger.removeHandler(handler)
-        handler.lines.flush()
+        del _installed().jobs[thread]
+        job.lines.flush()
+
+
+@cache
+def _installed() -> _ByThread:
+    # Once for a process: quick jobs come by the thousand, and adding a handler stops all logging for a moment.
+    handler = _ByThread()
+    for name in (None, *ADOPTED):
+        logging.getLogger(name).addHandler(handler)
+    return handler
+
+
+class _ByThread(logging.Handler):
+    """Leads each record to the job whose thread or process it comes from."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.jobs: dict[int | None, _LibraryLines] = {}
+        """Thread to job; None for the job that has the whole process."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Passes a record on."""
+        job = self.jobs.get(record.thread) or self.jobs.get(None)
+        if job is not None:
+            job.emit(record)
 
 
 class _LibraryLines(logging.Handler):
-    def __init__(self, context: JobContext, thread: int | None) -> None:
+    def __init__(self, context: JobContext) -> None:
         super().__init__(logging.WARNING)
         self.lines = PacedLines(context.log)
-        self._redact = redactor(context.settings).text
-        self._thread = thread
+        self._settings = context.settings
         self._last: logging.LogRecord | None = None
 
     def emit(self, record: logging.LogRecord) -> None:
         """Passes a record on once, though it may come from its own logger and from the root."""
-        if record is self._last or self._thread not in (None, record.thread) or record.name in _UNFIT:
+        if record is self._last or record.name in _UNFIT:
             return
         self._last = record
         try:
             level = "error" if record.levelno >= logging.ERROR else "warning"
-            self.lines(level, self._redact(_text(record)))
+            self.lines(level, redactor(self._settings).text(_text(record)))
         except Exception:  # noqa: BLE001 - a library's bad format string must not end the job
             self.handleError(record)
 

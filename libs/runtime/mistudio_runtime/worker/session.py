@@ -55,7 +55,7 @@ class WorkerSession:
         on_command: Callable[[v1.AttachResponse], None],
         ack_wait: float,
     ) -> None:
-        """Takes "host:port" or several, what to say at each connection and heartbeat, who obeys commands, and ack_wait."""
+        """Takes "host:port" or several, what to say at connections and heartbeats, who obeys commands, and ack_wait."""
         self.attached = asyncio.Event()
         """Set while a gateway has registered this worker."""
         self._gateways = Gateways(gateway)
@@ -65,6 +65,8 @@ class WorkerSession:
         self._on_command = on_command
         self._ids = itertools.count(time.time_ns())  # never the ids of a process before, of the same name
         self._unanswered: dict[int, _Waiting] = {}
+        self._reports: dict[str, set[asyncio.Future[v1.AttachResponse]]] = {}
+        """Job to its reports without an answer."""
         self._room = asyncio.Semaphore(_MAX_UNANSWERED)
         self._outbox: asyncio.Queue[v1.AttachRequest] = asyncio.Queue()
         self._unattached = PacedWarning("not attached; trying again")
@@ -74,7 +76,12 @@ class WorkerSession:
         return (await self._ask(v1.AttachRequest(claim=claim))).claim_answer
 
     async def end(self, end: v1.AttemptEnd) -> v1.AttemptEnded:
-        """Tells how an attempt ended; waits until a gateway has stored it."""
+        """Tells how an attempt ended; waits until a gateway has stored it, and what was reported before it.
+
+        A report that comes again after the end would be one of an attempt that is over.
+        """
+        if reports := self._reports.get(end.job_id):
+            await asyncio.wait(set(reports))
         return (await self._ask(v1.AttachRequest(end=end))).ended
 
     async def report(self, report: v1.AttemptReport) -> None:
@@ -89,7 +96,15 @@ class WorkerSession:
                 self._outbox.put_nowait(request)
             return
         await self._room.acquire()
-        self._send_until_answered(request).add_done_callback(lambda _: self._room.release())
+        answer = self._send_until_answered(request)
+        self._reports.setdefault(report.job_id, set()).add(answer)
+        answer.add_done_callback(lambda _: self._forget_report(report.job_id, answer))
+
+    def _forget_report(self, job_id: str, answer: asyncio.Future[v1.AttachResponse]) -> None:
+        self._room.release()
+        self._reports[job_id].discard(answer)
+        if not self._reports[job_id]:
+            del self._reports[job_id]
 
     async def run(self) -> None:
         """Keeps the worker attached until cancelled. Raises SessionRefusedError if a gateway refuses it."""

@@ -57,6 +57,7 @@ class Worker:
         self._services = services
         self._options = options
         self._handlers = handlers_by_kind(services)
+        self._context = ServiceContext(settings, ArtifactStore.open(settings.artifacts_url))
         self._slots = Slots(options.slots)
         self._start_time = Timestamp()
         self._start_time.GetCurrentTime()
@@ -89,6 +90,8 @@ class Worker:
         pulling = asyncio.create_task(puller.run(self._session.attached))
         keeping = asyncio.create_task(self._keeper.run())
         stopped = asyncio.create_task(stop.wait())
+        if any(handler.isolation == "process" for handler in self._handlers.values()):
+            await asyncio.to_thread(self._children.warm)
         log.info("worker is ready", worker=self._options.name, address=self._address, queues=list(self._options.slots))
         try:
             await asyncio.wait({session, pulling, stopped}, return_when=asyncio.FIRST_COMPLETED)
@@ -105,10 +108,9 @@ class Worker:
                 task.result()
 
     async def _serve(self) -> MeshServer:
-        context = ServiceContext(self._settings, ArtifactStore.open(self._settings.artifacts_url))
         server = MeshServer()
         for service in self._services:
-            self._grpc_services += service.add_servicers(server.grpc, context)
+            self._grpc_services += service.add_servicers(server.grpc, self._context)
         port = await server.start(self._settings.worker_listen, self._grpc_services)
         self._address = f"{self._settings.reachable_worker_host}:{port}"
         return server
@@ -151,7 +153,7 @@ class Worker:
             )
             raise PermanentFailure(sentence, reason="NO_HANDLER")
         if handler.isolation == "inline":
-            return InlineRun(handler, granted, self._settings, self._threads)
+            return InlineRun(handler, granted, self._context, self._threads)
         limit = memory_limit(self._options.memory_limit_bytes, self._table.queue(job.queue))
         return IsolatedRun(self._children, handler, granted, limit)
 

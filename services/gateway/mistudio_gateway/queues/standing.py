@@ -144,7 +144,9 @@ class Standings:
         standing.waiting.discard(job_id)
         standing.active.pop(job_id, None)
         if place := standing.queued.get(where.priority, {}).pop(job_id, None):
-            standing.kinds -= Counter([place.kind])
+            standing.kinds[place.kind] -= 1
+            if not standing.kinds[place.kind]:
+                del standing.kinds[place.kind]
 
     def _count(self, job: v1.Job) -> None:
         self.rate.count(job.queue, job.end_time.ToNanoseconds() / 1e9)
