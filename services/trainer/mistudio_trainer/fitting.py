@@ -9,8 +9,8 @@ BATCH_TOKENS = 4096
 FEWEST_TOKENS = 128
 HEADROOM = 0.9
 """Share of the limit that is planned with: allocators keep some memory back."""
-BASE_BYTES = 400_000_000
-"""Libraries and a small model, as measured."""
+BASE_BYTES = 600_000_000
+"""Libraries, a small model, weights, optimizer and buffer, as measured with 256 wide activations."""
 _NUMBER_BYTES = 4
 _COPIES = 2.3
 _COPIES_STANDARD = 3.3

@@ -21,7 +21,7 @@ def spec(batch: int, d_sae: int, architecture: v1.SaeArchitecture.ValueType = v1
         (spec(0, 65_536), 5 * GB, 4 * GB, 1024),
         (spec(16_384, 16_384, v1.SAE_ARCHITECTURE_STANDARD), 5 * GB, 4 * GB, 8192),
         (spec(4096, 16_384), int(4.01 * GB), 4 * GB, 1024),
-        (spec(16_384, 8192), int(1.1 * GB), int(0.9 * GB), 4096),
+        (spec(16_384, 8192), int(1.1 * GB), int(0.9 * GB), 2048),
         (spec(256, 1024), 5 * GB, 4 * GB, None),
         (spec(4096, 16_384), 40 * GB, 4 * GB, None),
         (v1.TrainSae(), 5 * GB, 4 * GB, None),
