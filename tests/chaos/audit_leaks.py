@@ -16,9 +16,9 @@ def audit_broker(stored: Stored, findings: Findings) -> None:
     findings.leaks += [f"the record of the worker {name} is left" for name in stored.workers]
 
 
-def audit_files(home: Path, artifacts: Path, findings: Findings) -> None:
+def audit_files(home: Path, artifacts: Path, temporary: Path, findings: Findings) -> None:
     """Checks that no draft, no scratch folder and no temporary file is left."""
-    for folder in (artifacts / ".drafts", artifacts / ".trash", home / "scratch", home / "tmp"):
+    for folder in (artifacts / ".drafts", artifacts / ".trash", home / "scratch", temporary):
         findings.leaks += [f"{folder.name}/{path.name} is left" for path in sorted(folder.glob("*"))]
 
 

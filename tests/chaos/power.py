@@ -79,7 +79,7 @@ async def _power_failure(stage: Stage, disk: PowerDisk) -> None:
     await asyncio.to_thread(stage.topology.server.kill)
     await stage.topology.kill_members()
     stage.tell(f"the power is back: {await asyncio.to_thread(disk.come_back)}")
-    for left in (stage.topology.home / "tmp").iterdir():  # as a machine does when it starts
+    for left in stage.topology.temporary.iterdir():  # as a machine does when it starts
         shutil.rmtree(left)
     await asyncio.to_thread(stage.topology.server.start)
 

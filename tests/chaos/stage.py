@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import collections
 import contextlib
+import shutil
 import time
 from collections.abc import Callable, Sequence
 from typing import Self
@@ -29,7 +30,7 @@ from chaos.traffic import Traffic
 from mistudio import v1
 from mistudio_runtime.broker import names
 
-START_SECONDS = 60.0
+START_SECONDS = 120.0
 SETTLE_SECONDS = 120.0
 TIDY_SECONDS = 60.0
 _LOOK_SECONDS = 1.0
@@ -52,6 +53,14 @@ class Stage:
         self._broker: Broker | None = None
 
     async def __aenter__(self) -> Self:
+        try:
+            await self._start()
+        except BaseException:
+            await self._stack.aclose()
+            raise
+        return self
+
+    async def _start(self) -> None:
         await self._stack.enter_async_context(self.topology)
         self.client = Client(self.topology.addresses())
         self._stack.push_async_callback(self.client.close)
@@ -59,7 +68,6 @@ class Stage:
         await asyncio.wait_for(self.answers(), START_SECONDS)
         self.js = await self._connect()
         self.tell("the mesh is up")
-        return self
 
     async def __aexit__(self, *_: object) -> None:
         await self._stack.aclose()
@@ -80,7 +88,12 @@ class Stage:
             await asyncio.sleep(max(0.0, began + request.at - time.monotonic()))
             await self.traffic.run(request)
 
-        await asyncio.gather(*map(later, requests))
+        last = max((request.at for request in requests), default=0.0)
+        try:
+            async with asyncio.timeout(last + SETTLE_SECONDS):
+                await asyncio.gather(*map(later, requests))
+        except TimeoutError:
+            self.findings.lost.append(f"clients still wait {SETTLE_SECONDS:.0f} s after the last request")
 
     async def settle(self, seconds: float = SETTLE_SECONDS) -> None:
         """Waits until every promised job is over and the queues are empty, or for so long."""
@@ -114,7 +127,8 @@ class Stage:
         audit_events(stored, promised, findings)
         audit_artifacts(self.topology.artifacts, stored.jobs, findings)
         audit_broker(stored, findings)
-        audit_files(home, self.topology.artifacts, findings)
+        audit_files(home, self.topology.artifacts, self.topology.temporary, findings)
+        shutil.rmtree(self.topology.temporary, ignore_errors=True)
         audit_processes(home, findings)
         findings.other += [f"a client was answered {answer}" for answer in self.client.strange]
         findings.other += self.traffic.refused

@@ -146,7 +146,8 @@ def test_what_is_left_over_is_a_leak(tmp_path: Path) -> None:
     store = ArtifactStore(tmp_path / "artifacts")
     (store.drafts / "sae-1-0.1").mkdir()
     (tmp_path / "scratch" / "job-1").mkdir(parents=True)
+    (tmp_path / "tmp" / "mistudio-1").mkdir(parents=True)
     findings = Findings()
     audit_broker(Stored(queued=["mistudio.jobs.training.5.job-1"], workers=["toy/1"]), findings)
-    audit_files(tmp_path, store.root, findings)
-    assert len(findings.leaks) == 4
+    audit_files(tmp_path, store.root, tmp_path / "tmp", findings)
+    assert len(findings.leaks) == 5

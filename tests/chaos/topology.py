@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import tempfile
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Self
@@ -53,6 +54,8 @@ class Topology:
         self.links: dict[str, list[TcpProxy]] = {}
         self.broker_lock = asyncio.Lock()
         """Held by whoever has the broker away."""
+        self.temporary = Path(tempfile.mkdtemp(prefix="chaos-"))
+        """Where processes keep temporary files; a short path, as sockets lie there."""
         self._counts = (gateways, workers)
         self._shifts = list(clock_shifts)
         self._ports = [free_port() for _ in range(gateways)]
@@ -175,7 +178,7 @@ class Topology:
             "MISTUDIO_LOG_FORMAT": "json",
             "OMP_NUM_THREADS": "1",
             "PYTHONPATH": os.pathsep.join([str(CLOCKS), str(TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]),
-            "TMPDIR": str(_made(self.home / "tmp")),
+            "TMPDIR": str(self.temporary),
             **changes,
         }
 
