@@ -27,6 +27,6 @@ class Position(NamedTuple):
         try:
             create_time, artifact_id = json.loads(base64.urlsafe_b64decode(token.encode()))
             return cls(float(create_time), str(artifact_id))
-        except (binascii.Error, ValueError, TypeError) as error:
+        except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
             bad = Violation("page_token", "give the next_page_token of the answer before, or leave it empty")
             raise InvalidRequestError([bad]) from error

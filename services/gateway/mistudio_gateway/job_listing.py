@@ -160,7 +160,7 @@ def _from_token(token: str, fingerprint: str) -> Position:
     try:
         of, rank, job_id = json.loads(base64.urlsafe_b64decode(token.encode()))
         position = Position(int(rank), str(job_id))
-    except (binascii.Error, ValueError, TypeError, OverflowError) as error:
+    except (binascii.Error, ValueError, TypeError, OverflowError, RecursionError) as error:
         raise InvalidRequestError([Violation("page_token", "is not one that ListJobs gave")]) from error
     if of != fingerprint:
         raise InvalidRequestError([Violation("page_token", "belongs to a list with another order or other filters")])

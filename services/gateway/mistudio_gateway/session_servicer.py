@@ -20,6 +20,7 @@ from mistudio_gateway.ordered_tasks import OrderedTasks
 from mistudio_gateway.sessions import Session, Sessions
 from mistudio_gateway.stalls import Stalls
 from mistudio_gateway.timestamps import set_to_now
+from mistudio_gateway.told_values import mend_heartbeat, mend_report, mend_worker
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.broker.names import WORKER_NAME
 from mistudio_runtime.errors import (
@@ -79,6 +80,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
         if not hmac.compare_digest(expected, first.register.token.encode()):
             raise UnauthenticatedError("the worker's MISTUDIO_TOKEN is not the gateway's")
         self._check_name(first.register.worker)
+        mend_worker(first.register.worker)
         status = v1.WorkerStatus(worker=first.register.worker, running=first.register.running)
         await self._registry.put(status)
         return status
@@ -133,6 +135,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
             answer = await self._attempts.claim(session.worker, request.claim)
             session.send(v1.AttachResponse(in_reply_to=request.id, claim_answer=answer))
         elif which == "report":
+            mend_report(request.report)
             current = await self._attempts.report(session.worker, request.id, request.report)
             if not request.report.HasField("progress"):  # nobody waits for that to be stored
                 session.send(v1.AttachResponse(in_reply_to=request.id, report_stored=v1.ReportStored(current=current)))
@@ -160,7 +163,10 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
 def _hear(request: v1.AttachRequest, session: Session) -> None:
     """Notes, before the message waits for anything, when it came and how far the worker's clock is ahead."""
     set_to_now(session.status.last_seen_time)
-    if request.WhichOneof("message") == "heartbeat" and request.heartbeat.HasField("host_status"):
+    if request.WhichOneof("message") != "heartbeat":
+        return
+    mend_heartbeat(request.heartbeat)
+    if request.heartbeat.HasField("host_status"):
         host = request.heartbeat.host_status
         offset = host.time.ToDatetime(UTC) - datetime.now(UTC)
         host.clock_offset.FromTimedelta(session.clock.observe(offset))
