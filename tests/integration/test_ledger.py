@@ -9,6 +9,7 @@ from contextlib import AsyncExitStack
 import pytest
 
 from mistudio import v1
+from mistudio_runtime.broker import names
 from mistudio_runtime.errors import NotFoundError
 from support.broker import NatsServer
 from support.gateway_parts import GatewayParts, gateway_parts, queued
@@ -98,3 +99,19 @@ async def test_a_gateway_that_starts_reads_what_there_is(nats_server: NatsServer
     async with gateway_parts(nats_server.url) as second:
         assert len(second.ledger.records()) == 1_200
         assert len(second.ledger.unfinished()) == 1_199
+
+
+async def test_an_end_that_was_not_told_is_told_when_it_is_repeated(
+    gateways: tuple[GatewayParts, GatewayParts],
+) -> None:
+    one, other = gateways
+    ended = queued("job-1")
+    ended.state = v1.JOB_STATE_CANCELLED
+    ended.end_time.GetCurrentTime()
+    # As a gateway leaves it that is killed between record and event.
+    await one.client.jetstream().publish(names.ledger_subject("job-1"), ended.SerializeToString(deterministic=True))
+    for gateway in (other, one, other):
+        await gateway.ledger.get("job-1")
+        await gateway.ledger.tell_end("job-1", again=True)
+    told = [event async for event in other.log.read("job-1", 0)]
+    assert [event.job.state for event in told if event.job] == [v1.JOB_STATE_CANCELLED]

@@ -172,10 +172,12 @@ class Attempts:
 
     async def end(self, end: v1.AttemptEnd) -> v1.AttemptEnded:
         """Stores how an attempt ended and says what becomes of its message."""
+        said_before = False
 
         def change(job: v1.Job) -> bool:
-            if not _is_current(job, end.attempt):
-                # Said before: the answer got lost. Anything else is stale.
+            nonlocal said_before
+            if said_before := not _is_current(job, end.attempt):
+                # The answer got lost. Anything else is stale.
                 return end.attempt == state_machine.current_attempt(job) and bool(job.attempts[-1].outcome)
             _apply_end(job, end, utc_now())
             return True
@@ -187,6 +189,9 @@ class Attempts:
         self._progress_stored.pop(end.job_id, None)
         await self._devices.end(job, end.attempt)
         self._tell_end(job)
+        if current and state_machine.is_terminal(job):
+            # Who wrote the end may have been killed before it could tell: the worker repeats it until it is answered.
+            await self._ledger.tell_end(job.id, again=said_before)
         answer = v1.AttemptEnded(current=current)
         if job.state == v1.JOB_STATE_QUEUED and current:
             until = job.not_before.ToDatetime(UTC) - utc_now() if job.HasField("not_before") else timedelta(0)

@@ -37,9 +37,13 @@ class BatchedStream:
     While one batch is being synced the next one gathers, so a batch is as large as the load makes it.
     """
 
-    def __init__(self, client: Client) -> None:
-        """Takes the connection. Its subjects tell the broker which stream is meant."""
+    def __init__(self, client: Client, *, gather_seconds: float = 0.0) -> None:
+        """Takes the connection, and for how long the first of a batch may wait for others.
+
+        The subjects tell the broker which stream is meant.
+        """
         self._client = client
+        self._gather_seconds = gather_seconds
         self._gathered: list[_Append] = []
         self._storing: asyncio.Task[None] | None = None
         self._ids = (f"{secrets.token_hex(8)}.{number}" for number in itertools.count())
@@ -59,9 +63,11 @@ class BatchedStream:
     async def _store_all(self) -> None:
         try:
             while self._gathered:
+                if self._gather_seconds:
+                    await asyncio.sleep(self._gather_seconds)
                 batch = self._next_batch()
                 await self._store(batch)
-                if len(batch) > 1:
+                if len(batch) > 1 and not self._gather_seconds:
                     await asyncio.sleep(LINGER_SECONDS)  # there are many: let the next batch grow
         finally:
             self._storing = None

@@ -62,7 +62,8 @@ class Ledger:
         self._mirror = LedgerMirror(client)
         self._stream = BatchedStream(client)
         self._pages = StreamPages(client, names.bucket_stream(names.LEDGER_BUCKET), "")
-        self._telling: set[asyncio.Task[None]] = set()
+        self._telling: dict[str, asyncio.Task[None]] = {}
+        """Job to the storing of its last event."""
 
     def tell(self, hear: Hear) -> None:
         """Before `start`: has each record told that is new in the mirror, and None for one that has gone."""
@@ -74,9 +75,9 @@ class Ledger:
 
     async def stop(self) -> None:
         """Ends the mirror, when the events of what has changed are stored."""
-        if self._telling:
-            await asyncio.wait(self._telling, timeout=_STOP_SECONDS)
-        await end_tasks(*self._telling)
+        if telling := [*self._telling.values()]:
+            await asyncio.wait(telling, timeout=_STOP_SECONDS)
+        await end_tasks(*telling)
         await self._mirror.stop()
 
     def records(self) -> Collection[LedgerRecord]:
@@ -146,6 +147,18 @@ class Ledger:
                     return job, result
             record = None
 
+    async def tell_end(self, job_id: str, *, again: bool) -> None:
+        """Waits until the event of a job's end is stored; `again` stores it once more, which is no repetition of it.
+
+        Raises UnavailableError.
+        """
+        record = self._mirror.records.get(job_id)
+        telling = self._telling.get(job_id)
+        if again and telling is None and record is not None and record.over:
+            telling = self._begin_to_tell(record.job, record.data, record.revision)
+        if telling is not None:
+            await asyncio.shield(telling)
+
     async def remove(self, job_id: str, check: Callable[[v1.Job], None]) -> bool:
         """Deletes a record that passes `check`, in the state in which it was checked; False if there is none.
 
@@ -174,16 +187,26 @@ class Ledger:
         record.CopyFrom(job)  # the caller may change its own
         self._mirror.put(record, data, stored)
         if before is None or _stand(before) != _stand(job):
-            task = asyncio.create_task(self._tell_of(record, data, stored))
-            self._telling.add(task)
-            task.add_done_callback(self._telling.discard)
+            self._begin_to_tell(record, data, stored)
+
+    def _begin_to_tell(self, job: v1.Job, data: bytes, revision: int) -> asyncio.Task[None]:
+        task = asyncio.create_task(self._tell_of(job, data, revision))
+        self._telling[job.id] = task
+        task.add_done_callback(lambda done: self._has_told(job.id, done))
+        return task
 
     async def _tell_of(self, job: v1.Job, data: bytes, revision: int) -> None:
-        # Nobody waits for it: who watches is told of the end by the ledger itself if its event is missing.
         try:
             await self._events.append_state(job, data, revision)
         except MeshError as error:
             log.warning("event of a change of state is not stored", job=job.id, reason=error.reason)
+            raise
+
+    def _has_told(self, job_id: str, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():
+            task.exception()  # logged above
+        if self._telling.get(job_id) is task:
+            del self._telling[job_id]
 
     async def _mark(self, job_id: str, operation: str, headers: dict[str, str]) -> None:
         position = await self._append(job_id, b"", {"KV-Operation": operation, **headers})
@@ -202,6 +225,7 @@ class Ledger:
         record, _ = await self._look_up(job_id) if JOB_ID.fullmatch(job_id) else (None, 0)
         if record is None:
             raise NotFoundError(f"there is no job {quoted(job_id)}; `mistudio jobs list` shows what there is")
+        self._mirror.learn(record)
         return record
 
     async def _look_up(self, job_id: str) -> tuple[LedgerRecord | None, int]:

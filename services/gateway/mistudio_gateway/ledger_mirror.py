@@ -73,6 +73,10 @@ class LedgerMirror:
         self._take(job, data, revision)
         self._note_own(revision)
 
+    def learn(self, record: LedgerRecord) -> None:
+        """Takes over what was read beside the mirror."""
+        self._take(record.job, record.data, record.revision)
+
     def drop(self, job_id: str, revision: int) -> None:
         """Takes over that this gateway has deleted a record."""
         self._forget(job_id, revision)

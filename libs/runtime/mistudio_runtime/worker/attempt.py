@@ -63,6 +63,8 @@ class Attempt:
         self._run: Run | None = None
         self._stop: Stop | None = None
         self._abandoned = False
+        self.over: Callable[[], None] = lambda: None
+        """Is called when the job runs no more and holds nothing, though the ledger has not heard of it yet."""
         self._settlement: Callable[[], Awaitable[None]] | None = None
 
     async def process(self) -> v1.Job | None:
@@ -124,6 +126,8 @@ class Attempt:
         self.number, self.kind, self.device = answer.attempt, answer.job.kind, answer.device
         log.info("job begins", job=self.job_id, kind=answer.job.kind, attempt=self.number)
         end = await self._run_to_its_end(answer)
+        if not self.device:  # else the next job would only wait for the device, until the ledger has freed it
+            self.over()
         outcome = v1.AttemptOutcome.Name(end.outcome).removeprefix("ATTEMPT_OUTCOME_")
         log.info("job ends", job=self.job_id, attempt=self.number, outcome=outcome, reason=end.failure.reason)
         if self._abandoned:

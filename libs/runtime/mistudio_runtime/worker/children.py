@@ -25,6 +25,9 @@ from mistudio_runtime.worker.job_process import JobProcess
 log = structlog.get_logger(__name__)
 
 _TRIES = 2
+_PREFIX = "mistudio-"
+_LONGEST_FOLDER = 70
+"""The path of a socket has at most 107 bytes (103 on macOS), and the forkserver adds 32 to this."""
 if TYPE_CHECKING:
     Pipe = Connection[bytes, bytes]
 else:  # generic only in the stubs
@@ -100,7 +103,11 @@ class ChildProcesses:
         if self._reaper is not None and self._reaper.poll() is None:
             return
         if not self._folder.name:
-            self._folder = Path(tempfile.mkdtemp(prefix="mistudio-"))
+            folder = tempfile.mkdtemp(prefix=_PREFIX)
+            if len(folder) > _LONGEST_FOLDER:
+                Path(folder).rmdir()
+                folder = tempfile.mkdtemp(prefix=_PREFIX, dir="/tmp")  # made for its owner only
+            self._folder = Path(folder)
             tempfile.tempdir = str(self._folder)  # of the forkserver's socket
         command = [sys.executable, "-I", "-S", reaper.__file__, str(self._folder)]
         self._reaper = subprocess.Popen(  # noqa: S603 - our own program

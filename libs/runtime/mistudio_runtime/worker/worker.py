@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 
 import structlog
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -65,6 +66,8 @@ class Worker:
         self._usage = own_usage()
         self._attempts: dict[str, Attempt] = {}
         """By job."""
+        self._ending: set[Attempt] = set()
+        """Those of them that run no more."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._keeper = MessageKeeper(settings.ack_wait_seconds)
         self._stop = asyncio.Event()
@@ -122,6 +125,7 @@ class Worker:
         self._slots.take(queue)
         held = self._keeper.hold(message)
         attempt = Attempt(queue, held, self._session, self._make_run, self._settings.stop_grace_seconds)
+        attempt.over = partial(self._free_slot, attempt)
         self._attempts[job_id] = attempt
         task = asyncio.create_task(self._process(attempt))
         self._tasks.add(task)
@@ -142,7 +146,15 @@ class Worker:
             log.exception("attempt broke", job=attempt.job_id)
         finally:
             del self._attempts[attempt.job_id]
-            self._slots.give_back(attempt.queue)
+            if attempt in self._ending:
+                self._ending.discard(attempt)
+                self._slots.settle(attempt.queue)
+            else:
+                self._slots.give_back(attempt.queue)
+
+    def _free_slot(self, attempt: Attempt) -> None:
+        self._ending.add(attempt)
+        self._slots.end(attempt.queue)
 
     def _make_run(self, granted: v1.ClaimAnswer) -> Run:
         job = granted.job
