@@ -11,7 +11,7 @@ from datetime import timedelta
 
 import structlog
 from nats.aio.client import Client
-from nats.js.errors import APIError, KeyNotFoundError, KeyWrongLastSequenceError
+from nats.js.errors import APIError, KeyWrongLastSequenceError
 from nats.js.kv import KeyValue
 
 from mistudio import v1
@@ -21,9 +21,12 @@ from mistudio_gateway.dispatcher import Dispatcher
 from mistudio_gateway.leases import Lease, device_key, has_told, stands, waits_for_device, wanted_devices
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.live_bucket import Entry, LiveBucket
+from mistudio_gateway.stream_pages import StreamPages
 from mistudio_gateway.worker_registry import WorkerRegistry
+from mistudio_runtime.broker import names
 from mistudio_runtime.device_kinds import DEVICE_KINDS
 from mistudio_runtime.errors import MeshError, NotFoundError
+from mistudio_runtime.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
 
@@ -81,6 +84,7 @@ class DeviceLeases:
         """How many jobs may share one."""
         self._bucket = bucket
         self._live = LiveBucket(client, bucket, Lease.decode)
+        self._pages = StreamPages(client, names.bucket_stream(names.LEASES_BUCKET), "")
         self._ledger = ledger
         self._registry = registry
         self._dispatcher = dispatcher
@@ -95,10 +99,7 @@ class DeviceLeases:
 
     async def stop(self) -> None:
         """Ends."""
-        tasks = [*self._wakes.values(), *([self._sweeping] if self._sweeping else [])]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await end_tasks(self._sweeping, *self._wakes.values())
         await self._live.stop()
 
     def need(self, job: v1.Job, worker: str, hold: Hold | None) -> Need | None:
@@ -224,12 +225,10 @@ class DeviceLeases:
         return stored
 
     async def _read(self, key: str) -> tuple[Lease | None, int]:
-        with broker_answers():
-            try:
-                entry = await self._bucket.get(key)
-            except KeyNotFoundError:
-                return None, 0
-        return Lease.decode(entry.value or b""), entry.revision or 0
+        found = await self._pages.last(names.bucket_subject(names.LEASES_BUCKET, key))
+        if found is None or "KV-Operation" in found.headers:
+            return None, 0
+        return Lease.decode(found.data), found.sequence
 
     async def _remove(self, key: str, revision: int) -> None:
         with contextlib.suppress(MeshError, APIError), broker_answers():

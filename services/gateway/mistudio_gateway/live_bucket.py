@@ -17,6 +17,7 @@ from nats.js.kv import KV_DEL, KV_PURGE, KeyValue
 
 from mistudio_gateway.broker_errors import NO_ANSWER
 from mistudio_gateway.pulse import Pulse
+from mistudio_runtime.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
 
@@ -61,10 +62,7 @@ class LiveBucket(Generic[T]):
 
     async def stop(self) -> None:
         """Ends the watch."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_tasks(self._task)
 
     def put(self, key: str, value: T, revision: int) -> None:
         """Takes over what this gateway itself has just written, so that it reads its own writes."""

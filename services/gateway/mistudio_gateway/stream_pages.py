@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 from typing import NamedTuple
@@ -61,18 +62,13 @@ class StreamPages:
         if max_bytes:
             request["max_bytes"] = max_bytes
         inbox = self._client.new_inbox()
+        heard: asyncio.Queue[Msg] = asyncio.Queue()
         with broker_answers():
-            answers = await self._client.subscribe(inbox)
+            answers = await self._client.subscribe(inbox, cb=heard.put)
             try:
                 subject = f"$JS.API.DIRECT.GET.{self._stream}"
                 await self._client.publish(subject, json.dumps(request).encode(), reply=inbox)
-                messages: list[Stored] = []
-                while True:
-                    message = await answers.next_msg(timeout=_ANSWER_SECONDS)
-                    headers = message.headers or {}
-                    if _ends(headers.get("Status")):
-                        return Page(messages, headers.get("Nats-Num-Pending", "0") != "0")
-                    messages.append(_stored(message, headers))
+                return await _page(heard)
             finally:
                 await answers.unsubscribe()
 
@@ -95,6 +91,21 @@ class StreamPages:
             _headers(base64.b64decode(message.get("hdrs", ""))),
             base64.b64decode(message.get("data", "")),
         )
+
+
+async def _page(heard: asyncio.Queue[Msg]) -> Page:
+    messages: list[Stored] = []
+    while True:
+        try:
+            # The client's own way to wait may lose the cancellation of a watcher that has gone away.
+            async with asyncio.timeout(_ANSWER_SECONDS):
+                message = await heard.get()
+        except TimeoutError as error:
+            raise nats.errors.TimeoutError from error
+        headers = message.headers or {}
+        if _ends(headers.get("Status")):
+            return Page(messages, headers.get("Nats-Num-Pending", "0") != "0")
+        messages.append(_stored(message, headers))
 
 
 def _headers(block: bytes) -> dict[str, str]:

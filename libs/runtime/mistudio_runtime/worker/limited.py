@@ -62,6 +62,7 @@ class LimitedRun:
             await asyncio.wait({running, giving_up}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             running.cancel()
+            await asyncio.wait({running})  # until its process is cleared away
             raise
         finally:
             timer.cancel()

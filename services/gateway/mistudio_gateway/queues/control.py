@@ -14,6 +14,7 @@ from mistudio_gateway.queues.pauses import TRUST_SECONDS, Pause, PauseRecord
 from mistudio_gateway.quoting import quoted
 from mistudio_runtime.errors import InvalidRequestError, NotFoundError, UnavailableError, Violation
 from mistudio_runtime.queues import QueueTable
+from mistudio_runtime.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
 
@@ -39,10 +40,7 @@ class QueueControl:
 
     async def stop(self) -> None:
         """Ends."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_tasks(self._task)
 
     async def pause(self, queue: str, reason: str) -> None:
         """Pauses a queue. When this returns, no job of it begins any more, on whichever gateway.

@@ -18,6 +18,7 @@ from nats.js.kv import KeyValue
 from mistudio_gateway.broker_errors import broker_answers
 from mistudio_runtime.broker import names
 from mistudio_runtime.errors import UnavailableError
+from mistudio_runtime.tasks import end_tasks
 
 log = structlog.get_logger(__name__)
 
@@ -75,10 +76,7 @@ class PauseRecord:
 
     async def stop(self) -> None:
         """Ends."""
-        if self._task is not None:
-            self._task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._task
+        await end_tasks(self._task)
 
     def find(self, queue: str) -> Pause | None:
         """Returns why a queue is paused, as read last."""

@@ -67,7 +67,7 @@ class BrokerClock:
         for subject in (names.due_subject(name), names.armed_subject(name)):
             with broker_answers():
                 try:
-                    message = await self._js.get_last_msg(names.SCHEDULES_STREAM, subject, direct=True)
+                    message = await self._js.get_last_msg(names.SCHEDULES_STREAM, subject)
                 except NotFoundError:
                     continue
             return v1.Schedule.FromString(message.data or b"")

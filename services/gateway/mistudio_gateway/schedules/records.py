@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from nats.js.errors import KeyNotFoundError, KeyWrongLastSequenceError, NoKeysError
+from nats.aio.client import Client
+from nats.js.errors import KeyWrongLastSequenceError, NoKeysError
 from nats.js.kv import KeyValue
 
 from mistudio import v1
 from mistudio_gateway.broker_errors import broker_answers
+from mistudio_gateway.stream_pages import StreamPages
+from mistudio_runtime.broker import names
 
 
 class ScheduleRecords:
     """One record a schedule: whether it is paused, and how its last time went. Each method raises UnavailableError."""
 
-    def __init__(self, bucket: KeyValue) -> None:
+    def __init__(self, client: Client, bucket: KeyValue) -> None:
         """Takes the bucket."""
         self._bucket = bucket
+        self._pages = StreamPages(client, names.bucket_stream(names.SCHEDULES_BUCKET), "")
 
     async def get(self, name: str) -> v1.Schedule:
         """Reads a record, or returns an empty one."""
@@ -54,9 +58,8 @@ class ScheduleRecords:
                 return set()
 
     async def _read(self, name: str) -> tuple[v1.Schedule, int]:
-        with broker_answers():
-            try:
-                entry = await self._bucket.get(name)
-            except KeyNotFoundError:
-                return v1.Schedule(name=name), 0
-        return v1.Schedule.FromString(entry.value or b""), entry.revision or 0
+        # From the stream's leader: any server of a cluster would answer the bucket's own get, and may be behind.
+        found = await self._pages.last(names.bucket_subject(names.SCHEDULES_BUCKET, name))
+        if found is None or "KV-Operation" in found.headers:
+            return v1.Schedule(name=name), 0
+        return v1.Schedule.FromString(found.data), found.sequence

@@ -38,7 +38,7 @@ async def start_schedules(
     """
     js = client.jetstream()
     refusal = await provision_schedules(js, settings)
-    clock, records = BrokerClock(client, js), ScheduleRecords(await schedules_bucket(js, settings))
+    clock, records = BrokerClock(client, js), ScheduleRecords(client, await schedules_bucket(js, settings))
     schedules = Schedules(table, clock, records, submission, refusal)
     if not refusal:
         await _agree(schedules)
