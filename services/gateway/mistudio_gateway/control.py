@@ -42,8 +42,8 @@ class JobControl:
         """Puts a paused job back into its queue."""
 
         def change(job: v1.Job) -> None:
-            if job.state != v1.JOB_STATE_PAUSED:
-                raise state_machine.IllegalTransitionError(job, v1.JOB_STATE_QUEUED)
+            if reason := _no_resume(job):
+                raise FailedPreconditionError(f"{job.id} {reason}")
             state_machine.enqueue(job, utc_now())
 
         job, _ = await self._ledger.change(job_id, change)
@@ -77,6 +77,18 @@ class JobControl:
         else:
             await withdraw(self._ledger, self._dispatcher, job)
             self._job_ended()
+
+
+def _no_resume(job: v1.Job) -> str:
+    """Returns why a job cannot be resumed now; "" if it can."""
+    if job.state == v1.JOB_STATE_PAUSED:
+        return ""
+    if job.state == v1.JOB_STATE_PAUSING:
+        return "is being paused: try again when it is PAUSED"
+    only = f"is {state_machine.state_name(job.state)}: only a paused job can be resumed"
+    if job.state in (v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED):
+        return f"{only}; `mistudio jobs retry {job.id}` puts it back"
+    return only
 
 
 def _no_finish(job: v1.Job) -> str:

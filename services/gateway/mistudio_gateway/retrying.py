@@ -36,6 +36,7 @@ class Retrying:
         await self._check(request)
 
         def change(job: v1.Job) -> None:
+            _refuse_unless_ended_badly(job)
             state_machine.retry(job, utc_now(), waits=self._waits(job, request))
 
         job, _ = await self._ledger.change(request.job_id, change)
@@ -79,6 +80,13 @@ class Retrying:
         if failure := resolve_outputs(job, find):
             raise FailedPreconditionError(f"{job.id}: {failure.message}")
         return False
+
+
+def _refuse_unless_ended_badly(job: v1.Job) -> None:
+    if job.state not in (v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED):
+        helps = f"; `mistudio jobs resume {job.id}` puts it back" if job.state == v1.JOB_STATE_PAUSED else ""
+        stands = state_machine.state_name(job.state)
+        raise FailedPreconditionError(f"{job.id} is {stands}: only a failed or cancelled job can be retried{helps}")
 
 
 def _wait_again(job: v1.Job) -> None:

@@ -30,6 +30,18 @@ def test_fields_are_set_by_their_paths() -> None:
     assert changed.learning_rate == 1e-4
 
 
+@pytest.mark.parametrize("length", ["2h", "7200s", '"7200s"', "1h60m"])
+def test_a_length_of_time_is_taken_as_by_every_option(length: str) -> None:
+    changed = v1.JobSpec(collect_garbage=v1.CollectGarbage(dry_run=True)).collect_garbage
+    assign(changed, "collect_garbage", [("collect_garbage.min_age", length)])
+    assert (changed.min_age.seconds, changed.dry_run) == (7200, True)
+
+
+def test_what_is_no_length_of_time_is_said() -> None:
+    with pytest.raises(click.BadParameter, match="min_age=soon: 'soon' is no length of time such as 90s, 2h"):
+        assign(v1.CollectGarbage(), "collect_garbage", [("min_age", "soon")])
+
+
 @pytest.mark.parametrize(
     ("path", "value", "says"),
     [

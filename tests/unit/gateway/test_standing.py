@@ -95,9 +95,9 @@ def test_the_rate_forgets() -> None:
     assert rate.per_minute("training", 20_000.0) == 0.0
 
 
-def limits(known: Standings, most: int) -> QueueLimits:
+def limits(known: Standings, most: int, *, is_paused: bool = False) -> QueueLimits:
     row = Queue("training", 5, 1, "trainer", ("train_sae",), max_queued=most)
-    return QueueLimits(QueueTable((row,), {}), known)
+    return QueueLimits(QueueTable((row,), {}), known, lambda _queue: is_paused)
 
 
 def test_a_queue_takes_as_many_as_it_says() -> None:
@@ -124,3 +124,11 @@ def test_the_service_rate_says_when_to_come_again() -> None:
     assert full.value.retry_after == timedelta(seconds=30)
     with pytest.raises(ExhaustedError, match="submit fewer at a time"):
         limits(known, 1).check("training", 2)
+
+
+def test_a_full_queue_that_is_paused_says_so_and_not_when_it_empties() -> None:
+    known = standings(job("a"))
+    known.rate.count("training", datetime.now(UTC).timestamp())
+    with pytest.raises(ExhaustedError, match="`mistudio queues resume training` lets its jobs run") as full:
+        limits(known, 1, is_paused=True).check("training")
+    assert full.value.retry_after == timedelta(seconds=10)

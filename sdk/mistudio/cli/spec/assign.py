@@ -9,9 +9,12 @@ from typing import Any
 
 import click
 from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.duration_pb2 import Duration
 from google.protobuf.message import Message
 
-from mistudio.cli.spec.shapes import is_message, is_repeated
+from mistudio.cli.spec.shapes import is_message, is_repeated, message_of
+from mistudio.cli.spec.values import TimeSpan
 
 _STEP = re.compile(r"(\w+)(?:\[(\d+)\])?")
 
@@ -19,7 +22,8 @@ _STEP = re.compile(r"(\w+)(?:\[(\d+)\])?")
 def assign(spec: Message, kind: str, changes: Iterable[tuple[str, str]]) -> None:
     """Sets fields of a kind's spec, e.g. "train_sae.batch_tokens" (the kind may be left out) or "saes[0].k".
 
-    Values are JSON, or text. Raises click.BadParameter that says which path or value is wrong.
+    Values are JSON, or text; lengths of time are written as for every option, e.g. 2h. Raises click.BadParameter that
+    says which path or value is wrong.
     """
     for path, value in changes:
         try:
@@ -35,7 +39,7 @@ def _assign(message: Any, path: list[str], value: str) -> None:
     if name not in message.DESCRIPTOR.fields_by_name:
         raise LookupError(f"there is no field {name!r}; there are {', '.join(message.DESCRIPTOR.fields_by_name)}")
     fresh = type(message)()
-    json_format.ParseDict({name: _value(value)}, fresh)
+    json_format.ParseDict({name: _value(value, message.DESCRIPTOR.fields_by_name[name])}, fresh)
     message.ClearField(name)
     message.MergeFrom(fresh)
 
@@ -52,8 +56,20 @@ def _inside(message: Any, step: str) -> Any:
     return getattr(message, found[1])[int(found[2])]
 
 
-def _value(text: str) -> Any:
+def _value(text: str, field: FieldDescriptor) -> Any:
     try:
-        return json.loads(text)
+        value = json.loads(text)
     except json.JSONDecodeError:
-        return text
+        value = text
+    return _length(value) if isinstance(value, str) and _is_length(field) else value
+
+
+def _is_length(field: FieldDescriptor) -> bool:
+    return is_message(field) and message_of(field).full_name == Duration.DESCRIPTOR.full_name
+
+
+def _length(text: str) -> str:
+    try:
+        return TimeSpan().convert(text, None, None).ToJsonString()
+    except click.BadParameter as error:
+        raise ValueError(error.message) from error

@@ -25,7 +25,9 @@ class Moment(Param):
         except (ValueError, OverflowError):
             pass
         try:
-            ago: datetime = datetime.now(UTC) - TimeSpan().convert(value, param, ctx).ToTimedelta()
+            ago: datetime = (
+                datetime.now(UTC) - TimeSpan().convert(str(value).removesuffix(" ago"), param, ctx).ToTimedelta()
+            )
         except (click.BadParameter, OverflowError):
             self.fail(f"{value!r} is no time such as 2026-01-31, 2026-01-31T12:00 or 7d (ago)", param, ctx)
         return ago

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 
@@ -23,8 +23,11 @@ class QueueLimits:
     a few more. On one gateway the limit is exact.
     """
 
-    def __init__(self, table: QueueTable, standings: Standings) -> None:
-        """Takes the limits and what is there."""
+    def __init__(
+        self, table: QueueTable, standings: Standings, is_paused: Callable[[str], bool] = lambda _queue: False
+    ) -> None:
+        """Takes the limits, what is there, and what tells whether a queue is paused."""
+        self._is_paused = is_paused
         self._table = table
         self._standings = standings
         self._coming: dict[str, set[str]] = {}
@@ -61,7 +64,7 @@ class QueueLimits:
 
     def _full(self, row: Queue, there: int, count: int) -> ExhaustedError:
         asked = "one more" if count == 1 else f"{count} more"
-        helps = "try again when some have run" if count <= row.max_queued else "submit fewer at a time"
+        helps = self._what_helps(row) if count <= row.max_queued else "submit fewer at a time"
         return ExhaustedError(
             f"the queue {row.name} is full: {there} jobs wait, {asked} would be too many, and its limit is "
             f"{row.max_queued} (max_queued in the queue table); {helps}",
@@ -69,7 +72,14 @@ class QueueLimits:
             metadata={"queue": row.name, "max_queued": str(row.max_queued), "queued": str(there)},
         )
 
+    def _what_helps(self, row: Queue) -> str:
+        if self._is_paused(row.name):
+            return f"it is paused, and `mistudio queues resume {row.name}` lets its jobs run"
+        return "`mistudio queues` shows how fast it empties"
+
     def _retry_after(self, queue: str, too_many: int) -> timedelta:
+        if self._is_paused(queue):
+            return _UNKNOWN
         rate = self._standings.rate.per_minute(queue, utc_now().timestamp())
         if not rate:
             return _UNKNOWN

@@ -55,10 +55,11 @@ class QueuePlane:
 async def start_queues(client: Client, settings: Settings, table: QueueTable, stack: AsyncExitStack) -> QueuePlane:
     """Begins to follow the pauses; returns when those of now are known."""
     pauses = PauseRecord(client, await queues_bucket(client.jetstream(), settings))
-    control = QueueControl(table, pauses, QueueConsumers(client, table.names))
+    gate, control = ClaimGate(pauses), QueueControl(table, pauses, QueueConsumers(client, table.names))
     standings = Standings()
     await pauses.start()
     stack.push_async_callback(pauses.stop)
     control.start()
     stack.push_async_callback(control.stop)
-    return QueuePlane(table, standings, pauses, ClaimGate(pauses), control, QueueLimits(table, standings))
+    limits = QueueLimits(table, standings, gate.is_closed)
+    return QueuePlane(table, standings, pauses, gate, control, limits)
