@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -35,7 +36,7 @@ def never_two_at_once(jobs: Sequence[v1.Job]) -> bool:
     """Tells whether no two attempts on one device overlapped, as the ledger has them."""
     attempts = [attempt for job in jobs for attempt in job.attempts if attempt.device == GPU]
     spans = sorted((one.start_time.ToNanoseconds(), one.end_time.ToNanoseconds()) for one in attempts)
-    return all(end <= start for (_, end), (start, _) in zip(spans[:-1], spans[1:], strict=True))
+    return all(end <= start for (_, end), (start, _) in itertools.pairwise(spans))
 
 
 async def test_two_workers_of_a_host_share_a_device_in_turn(mesh: Mesh) -> None:
