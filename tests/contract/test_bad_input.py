@@ -10,6 +10,7 @@ from typing import Any
 import grpc
 import grpc.aio
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 
 from mistudio import v1
 from support.broker import NatsServer
@@ -87,6 +88,20 @@ async def test_what_is_said_of_an_unknown_job_is_answered(mesh: Mesh) -> None:
         await call.write(v1.AttachRequest(id=number, report=v1.AttemptReport(job_id=job_id, attempt=1)))
         answer = await call.read()
         assert (answer.in_reply_to, answer.report_stored.current) == (number, False)
+    call.cancel()
+
+
+async def test_a_worker_at_an_impossible_time_keeps_its_session(mesh: Mesh) -> None:
+    call = v1.WorkerSessionServiceStub(mesh.channel).Attach(timeout=10)
+    impossible = Timestamp(seconds=2**62)
+    worker = v1.Worker(name="toy@1", start_time=impossible, services=["trainer"])
+    await call.write(v1.AttachRequest(register=v1.Register(worker=worker)))
+    assert (await call.read()).HasField("registered")
+    await call.write(v1.AttachRequest(heartbeat=v1.Heartbeat(host_status=v1.HostStatus(time=impossible))))
+    await call.write(v1.AttachRequest(id=1, report=v1.AttemptReport(job_id="job-none", attempt=1)))
+    assert (await call.read()).in_reply_to == 1
+    (status,) = (await v1.WorkerServiceStub(mesh.channel).ListWorkers(v1.ListWorkersRequest(), timeout=10)).workers
+    assert (status.worker.HasField("start_time"), status.host_status) == (False, v1.HostStatus())
     call.cancel()
 
 

@@ -124,7 +124,9 @@ async def test_what_is_not_there_is_not_found(catalog: v1.CatalogServiceStub, ar
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
-@pytest.mark.parametrize("fields", [{"page_size": -1}, {"page_token": "nonsense"}, {"page_token": "e30="}])
+@pytest.mark.parametrize(
+    "fields", [{"page_size": -1}, {"page_token": "nonsense"}, {"page_token": "W1tb" * 9_999}, {"page_token": "e30="}]
+)
 async def test_bad_requests_are_refused(catalog: v1.CatalogServiceStub, fields: dict[str, object]) -> None:
     with pytest.raises(grpc.aio.AioRpcError) as caught:
         await catalog.ListArtifacts(v1.ListArtifactsRequest(**fields))

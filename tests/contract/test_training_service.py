@@ -126,6 +126,12 @@ async def test_a_paused_job_keeps_its_metrics(workshop: Workshop, stub: v1.Train
     assert ("loss", 10) in await ask(stub, job_id="job-one")
 
 
+async def test_an_sae_that_was_imported_has_no_metrics(workshop: Workshop, stub: v1.TrainingServiceStub) -> None:
+    with workshop.store.draft("sae", job_id="job-imported", attempt=1) as draft:
+        draft.commit()
+    assert (await refusal(stub, job_id="job-imported")).code() == grpc.StatusCode.NOT_FOUND
+
+
 async def test_a_job_without_metrics_is_not_found(stub: v1.TrainingServiceStub) -> None:
     error = await refusal(stub, job_id="job-gone")
 

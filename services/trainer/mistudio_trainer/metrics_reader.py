@@ -60,4 +60,6 @@ class MetricsReader:
             artifact_id = f"sae-{job_id.removeprefix('job-')}-{index}"
             if not self._store.exists(artifact_id):
                 return
-            yield self._store.path(artifact_id) / TABLE_NAME
+            table = self._store.path(artifact_id) / TABLE_NAME
+            if table.is_file():  # an SAE that was imported was not trained here
+                yield table
