@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROOTS := sdk libs services tests bench tools deploy examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench bench-test deploy-check cluster-test compose-test systemd-test chaos chaos-power check clean
+.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench bench-test deploy-check cluster-test compose-test systemd-test chaos chaos-power fuzz check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -110,6 +110,9 @@ chaos: $(VENV)/.installed-dev ## kills, cuts, freezes for 15 minutes, then an au
 
 chaos-power: $(VENV)/.installed-dev ## the power fails for everything at once, and what was not synced is gone (needs root)
 	@PYTHONPATH=tests $(BIN)/python -m chaos.power $(if $(SEED),--seed $(SEED))
+
+fuzz: $(VENV)/.installed-dev ## odd requests to every rpc, at random, for minutes (EXAMPLES=N to each)
+	@MISTUDIO_FUZZ_EXAMPLES=$(or $(EXAMPLES),500) $(BIN)/pytest -n 0 --timeout 0 tests/integration/test_fuzz.py
 
 check: lint types imports proto-check deploy-check test ## what CI runs
 
