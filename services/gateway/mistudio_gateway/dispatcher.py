@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import json
 from datetime import timedelta
 
 import nats.errors
@@ -15,11 +16,13 @@ from mistudio import v1
 from mistudio_gateway.batching import BatchedStream
 from mistudio_gateway.broker_errors import NO_ANSWER, broker_answers
 from mistudio_runtime.broker import names
-from mistudio_runtime.errors import ExhaustedError
+from mistudio_runtime.errors import ExhaustedError, UnavailableError
 
 _STREAM_FULL = 10077
 _TRIES = 3
 _RETRY_AFTER = timedelta(seconds=10)
+_LIST_SECONDS = 30.0
+"""For a page of up to 100,000 subjects."""
 
 
 class Dispatcher:
@@ -81,10 +84,26 @@ class Dispatcher:
         return True
 
     async def enqueued_jobs(self) -> set[str]:
-        """Returns the ids of all jobs that have a message."""
+        """Returns the ids of all jobs that have a message; it may miss some where others are taken out meanwhile."""
+        found: set[str] = set()
+        offset, total = 0, 1
+        while offset < total:
+            subjects, total = await self._subjects(offset)
+            found.update(map(names.job_of_subject, subjects))
+            offset += len(subjects) or total  # what was taken out meanwhile may leave the last page empty
+        return found
+
+    async def _subjects(self, offset: int) -> tuple[list[str], int]:
+        """Returns a page of the stream's subjects, and how many there are: the client's own call reads one page."""
+        request = json.dumps({"subjects_filter": names.ALL_JOBS, "offset": offset}).encode()
         with broker_answers():
-            info = await self._js.stream_info(names.JOBS_STREAM, subjects_filter=names.ALL_JOBS)
-        return {names.job_of_subject(subject) for subject in info.state.subjects or {}}
+            message = await self._client.request(
+                f"$JS.API.STREAM.INFO.{names.JOBS_STREAM}", request, timeout=_LIST_SECONDS
+            )
+        answer = json.loads(message.data)
+        if "error" in answer:
+            raise UnavailableError("the message broker cannot list its messages now; try again in a moment")
+        return list(answer["state"].get("subjects") or {}), int(answer.get("total", 0))
 
     async def _publish(self, job: v1.Job, *, lost: bool) -> None:
         # A lost message is made again by whichever gateway misses it first, and by no other.

@@ -220,7 +220,7 @@ class Reconciler:
 
     async def _enqueue_orphan(self, job_id: str) -> None:
         job = await self._ledger.get(job_id)  # the mirror may be behind
-        if job.state == v1.JOB_STATE_QUEUED:
+        if job.state == v1.JOB_STATE_QUEUED and not await self._dispatcher.has_message(job):
             log.warning("queued job had no message", job=job_id)
             await self._dispatcher.enqueue(job, lost=True)
 
