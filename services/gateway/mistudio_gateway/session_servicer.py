@@ -20,7 +20,7 @@ from mistudio_gateway.ordered_tasks import OrderedTasks
 from mistudio_gateway.sessions import Session, Sessions
 from mistudio_gateway.stalls import Stalls
 from mistudio_gateway.timestamps import set_to_now
-from mistudio_gateway.told_values import mend_heartbeat, mend_report, mend_worker
+from mistudio_gateway.told_values import mend_end, mend_heartbeat, mend_report, mend_worker
 from mistudio_gateway.worker_registry import WorkerRegistry
 from mistudio_runtime.broker.names import WORKER_NAME
 from mistudio_runtime.errors import (
@@ -140,6 +140,7 @@ class WorkerSessionServicer(v1.WorkerSessionServiceServicer):
             if not request.report.HasField("progress"):  # nobody waits for that to be stored
                 session.send(v1.AttachResponse(in_reply_to=request.id, report_stored=v1.ReportStored(current=current)))
         elif which == "end":
+            mend_end(request.end)
             ended = await self._attempts.end(request.end)
             session.send(v1.AttachResponse(in_reply_to=request.id, ended=ended))
         elif which == "goodbye":

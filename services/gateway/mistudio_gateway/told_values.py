@@ -15,6 +15,7 @@ _FIRST_SECOND, _LAST_SECOND = -62_135_596_800, 253_402_300_799
 """Of the years 1 to 9999, which is what a Timestamp holds."""
 _LONGEST_SECONDS = 315_576_000_000
 """What a Duration holds: 10,000 years."""
+_OUTCOMES = frozenset(v1.AttemptOutcome.values()) - {v1.ATTEMPT_OUTCOME_UNSPECIFIED}
 
 
 def mend_worker(worker: v1.Worker) -> None:
@@ -42,6 +43,15 @@ def mend_report(report: v1.AttemptReport) -> None:
         told = report.metric if which == "metric" else report.log
         if told.HasField("time") and not _is_time(told.time):
             told.ClearField("time")
+
+
+def mend_end(end: v1.AttemptEnd) -> None:
+    """Takes an outcome that none is for a failure: it counts as an attempt, so that the job does not run for ever."""
+    if end.outcome not in _OUTCOMES:
+        text = f"its worker told of an outcome that this gateway does not know (number {end.outcome})"
+        failure = v1.Failure(reason="UNKNOWN_OUTCOME", message=text, failure_class=v1.FAILURE_CLASS_TRANSIENT)
+        end.failure.CopyFrom(failure)
+        end.outcome = v1.ATTEMPT_OUTCOME_FAILED
 
 
 def _is_time(time: Timestamp) -> bool:

@@ -9,7 +9,7 @@ from google.protobuf.duration_pb2 import Duration
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from mistudio import v1
-from mistudio_gateway.told_values import mend_heartbeat, mend_report, mend_worker
+from mistudio_gateway.told_values import mend_end, mend_heartbeat, mend_report, mend_worker
 
 NO_TIMES = [Timestamp(seconds=2**62), Timestamp(seconds=-(2**62)), Timestamp(nanos=-1), Timestamp(nanos=2**31 - 1)]
 NO_WAITS = [Duration(seconds=2**62), Duration(seconds=-1), Duration(nanos=-1)]
@@ -41,6 +41,21 @@ def test_a_share_that_is_none_counts_as_nothing_done(fraction: float) -> None:
     report = v1.AttemptReport(progress=v1.Progress(fraction=fraction, stage="train"))
     mend_report(report)
     assert report.progress == v1.Progress(stage="train")
+
+
+@pytest.mark.parametrize("outcome", [v1.ATTEMPT_OUTCOME_UNSPECIFIED, 99, -1])
+def test_an_outcome_that_is_none_is_a_failure(outcome: v1.AttemptOutcome.ValueType) -> None:
+    end = v1.AttemptEnd(job_id="job-1", attempt=1, outcome=outcome)
+    mend_end(end)
+    assert (end.outcome, end.failure.reason) == (v1.ATTEMPT_OUTCOME_FAILED, "UNKNOWN_OUTCOME")
+    assert end.failure.failure_class == v1.FAILURE_CLASS_TRANSIENT
+
+
+@pytest.mark.parametrize("outcome", v1.AttemptOutcome.values()[1:])
+def test_an_outcome_stays(outcome: v1.AttemptOutcome.ValueType) -> None:
+    end = v1.AttemptEnd(job_id="job-1", attempt=1, outcome=outcome)
+    mend_end(end)
+    assert end == v1.AttemptEnd(job_id="job-1", attempt=1, outcome=outcome)
 
 
 def test_what_can_be_stays() -> None:
