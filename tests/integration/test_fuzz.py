@@ -25,13 +25,14 @@ from mistudio_runtime.schedules import load_schedules
 from support.broker import NatsServer
 from support.mesh import MODEL, TOKENS, Mesh, count_job, quick_job
 from support.odd_messages import OddMessages
-from support.rpc_methods import call, public_methods, waits
+from support.rpc_methods import call, method_named, public_methods, waits
 from support.waiting import eventually
 
 EXAMPLES = int(os.environ.get("MISTUDIO_FUZZ_EXAMPLES", "30"))
 """Requests to each rpc; with a number of its own the run is random."""
 AT_RANDOM = "MISTUDIO_FUZZ_EXAMPLES" in os.environ
 UNARY_SECONDS, STREAM_SECONDS = 30.0, 0.2
+IMPORT_SECONDS = 120.0
 PRECISE = set(grpc.StatusCode) - {grpc.StatusCode.UNKNOWN, grpc.StatusCode.INTERNAL, grpc.StatusCode.CANCELLED}
 OF_GRPC = {grpc.StatusCode.OK, grpc.StatusCode.DEADLINE_EXCEEDED}
 """Answers without the catalogue's details."""
@@ -92,6 +93,7 @@ def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
         try:
             runner.run(_begin(mesh))
             with grpc.insecure_channel(mesh.address) as channel:
+                call(channel, method_named("ListFeatures"), [b""], IMPORT_SECONDS)  # it imports torch at its first call
                 yield Target(mesh, channel)
         finally:
             runner.run(mesh.__aexit__())
