@@ -111,7 +111,7 @@ async def test_top_reads_a_job_s_log_and_cancels_it(mesh: Mesh, terminal: Termin
         await terminal.shows(rf"^▶ +{first.id} +train_sae +● running")
         terminal.press("Down")
         await terminal.shows(rf"^▶ +{second.id} +train_sae +○ queued")
-        await terminal.shows(r"^job 2 of \d+ +All slots for the queue training are taken")
+        await terminal.shows(r"^job 2 of \d+ +The one slot for the queue training is taken")
         terminal.press("k", "Enter")
         await terminal.shows(r"#1 toy@1  RUNNING: claimed by toy@1 as attempt 1")
         await terminal.shows(r"#1 toy@1  starts at 0")

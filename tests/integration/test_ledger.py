@@ -112,6 +112,6 @@ async def test_an_end_that_was_not_told_is_told_when_it_is_repeated(
     await one.client.jetstream().publish(names.ledger_subject("job-1"), ended.SerializeToString(deterministic=True))
     for gateway in (other, one, other):
         await gateway.ledger.get("job-1")
-        await gateway.ledger.tell_end("job-1", again=True)
+        await gateway.ledger.told("job-1", again=True)
     told = [event async for event in other.log.read("job-1", 0)]
     assert [event.job.state for event in told if event.job] == [v1.JOB_STATE_CANCELLED]

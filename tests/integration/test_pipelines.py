@@ -38,12 +38,12 @@ async def ledger(mesh: Mesh, nats_server: NatsServer) -> AsyncIterator[KeyValue]
 
 
 async def test_a_diamond_fails_with_the_reason_and_a_retry_puts_all_of_it_back(mesh: Mesh) -> None:
-    await mesh.toy()
     top = await mesh.submit(count_job(2, "permanent"))
     left = await mesh.submit(quick_job(depends_on=[top.id]))
     right = await mesh.submit(quick_job(depends_on=[top.id]))
     bottom = await mesh.submit(quick_job(depends_on=[left.id, right.id]))
     last = await mesh.submit(quick_job(depends_on=[bottom.id]))
+    await mesh.toy()
     failed = await mesh.until(last.id, *ENDED)
     assert failed.failure.reason == "DEPENDENCY_FAILED"
     assert "the toy never works; change the hook point" in failed.failure.message, "the first reason is told"

@@ -191,7 +191,7 @@ class Attempts:
         self._tell_end(job)
         if current and state_machine.is_terminal(job):
             # Who wrote the end may have been killed before it could tell: the worker repeats it until it is answered.
-            await self._ledger.tell_end(job.id, again=said_before)
+            await self._ledger.told(job.id, again=said_before)
         answer = v1.AttemptEnded(current=current)
         if job.state == v1.JOB_STATE_QUEUED and current:
             until = job.not_before.ToDatetime(UTC) - utc_now() if job.HasField("not_before") else timedelta(0)

@@ -78,6 +78,7 @@ class JobDeletion:
         deleted = await self._ledger.remove(job_id, check)
         if subject is not None:
             await self._dispatcher.remove(subject)
+        await self._ledger.told(job_id)  # else its last event would come after the others have gone
         with broker_answers():
             await self._js.purge_stream(names.EVENTS_STREAM, subject=f"mistudio.*.{job_id}")
         return deleted

@@ -147,8 +147,10 @@ class Ledger:
                     return job, result
             record = None
 
-    async def tell_end(self, job_id: str, *, again: bool) -> None:
-        """Waits until the event of a job's end is stored; `again` stores it once more, which is no repetition of it.
+    async def told(self, job_id: str, *, again: bool = False) -> None:
+        """Waits until the event of a job's last change is stored; `again` stores that of its end once more.
+
+        The broker knows it by its id and keeps one.
 
         Raises UnavailableError.
         """

@@ -47,6 +47,8 @@ class LedgerMirror:
         """Is called with each record that is new, and with None for one that has gone."""
         self._client = client
         self._pages = StreamPages(client, names.bucket_stream(names.LEDGER_BUCKET), names.ledger_subject("*"))
+        self._gone: dict[str, int] = {}
+        """Deleted jobs to the positions of their deletions beyond `_known`: a page may have been read before."""
         self._known = 0
         self._reconnects = 0
         self._own: set[int] = set()
@@ -89,7 +91,7 @@ class LedgerMirror:
 
     def _take(self, job: v1.Job, data: bytes, revision: int) -> None:
         known = self.records.get(job.id)
-        if known is not None and known.revision >= revision:
+        if (known is not None and known.revision >= revision) or self._gone.get(job.id, 0) > revision:
             return
         record = self.records[job.id] = LedgerRecord.of(job, data, revision)
         if record.over:
@@ -99,6 +101,8 @@ class LedgerMirror:
         self.hear(job.id, job)
 
     def _forget(self, job_id: str, revision: int) -> None:
+        if revision > self._known:
+            self._gone[job_id] = max(revision, self._gone.get(job_id, 0))
         known = self.records.get(job_id)
         if known is not None and known.revision < revision:
             del self.records[job_id]
@@ -156,6 +160,7 @@ class LedgerMirror:
             self._known, self._own = 0, set()
             for job_id, record in list(self.records.items()):
                 self._forget(job_id, record.revision + 1)
+            self._gone.clear()
         self._reconnects = reconnects
         return True
 
@@ -173,6 +178,7 @@ class LedgerMirror:
                 # Between two messages of a page there is nothing that still counts.
                 self._known = page.last
                 self._own = {position for position in self._own if position > page.last}
+                self._gone = {job_id: position for job_id, position in self._gone.items() if position > page.last}
                 self._advance()
             more = page.more
         return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import structlog
 
@@ -14,6 +14,8 @@ log = structlog.get_logger(__name__)
 
 OUTBOX_SIZE = 10_000
 MAX_BATCH = 256
+MAX_BATCH_BYTES = 2**20
+"""gRPC takes messages of 4 MiB."""
 
 
 class Session:
@@ -47,10 +49,21 @@ class Session:
             await self._news.wait()
             self._news.clear()
             while self._outbox:
-                ready, self._outbox = self._outbox[:MAX_BATCH], self._outbox[MAX_BATCH:]
+                count = _fitting(self._outbox)
+                ready, self._outbox = self._outbox[:count], self._outbox[count:]
                 yield ready[0] if len(ready) == 1 else v1.AttachResponse(batch=v1.AttachResponseBatch(responses=ready))
             if self._over:
                 return
+
+
+def _fitting(messages: Sequence[v1.AttachResponse]) -> int:
+    """Returns how many of the first messages are sent together, at least one."""
+    size = 0
+    for count, message in enumerate(messages[:MAX_BATCH], start=1):
+        size += message.ByteSize()
+        if size >= MAX_BATCH_BYTES:
+            return count
+    return min(len(messages), MAX_BATCH)
 
 
 class Sessions:

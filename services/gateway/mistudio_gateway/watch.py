@@ -61,6 +61,8 @@ class _Watch:
     async def events(self, *, replay_only: bool) -> AsyncGenerator[StoredEvent, None]:
         """Yields what is to be told."""
         job = self._to.ledger.mirrored(self._job_id) or await self._to.ledger.get(self._job_id)
+        if replay_only:
+            await self._to.ledger.told(self._job_id)
         if replay_only or is_terminal(job):
             async for event in self._history():
                 yield event

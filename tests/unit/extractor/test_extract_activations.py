@@ -92,7 +92,7 @@ def test_shards_are_closed_at_their_size_and_lose_nothing(tmp_path: Path) -> Non
     assert index["tokens"] == 30
 
 
-@pytest.mark.parametrize("stop", list(Stop))
+@pytest.mark.parametrize("stop", [Stop.CANCEL, Stop.PAUSE, Stop.DRAIN])
 def test_a_stopped_job_commits_nothing(workshop: Workshop, inputs: tuple[str, str], stop: Stop) -> None:
     job = workshop.job("job-one")
 

@@ -69,7 +69,7 @@ def test_progress_goes_through_the_stages(workshop: Workshop, sae: str) -> None:
     assert fractions == sorted(fractions)
 
 
-@pytest.mark.parametrize("stop", list(Stop))
+@pytest.mark.parametrize("stop", [Stop.CANCEL, Stop.PAUSE, Stop.DRAIN])
 def test_a_stopped_job_commits_nothing(workshop: Workshop, sae: str, stop: Stop) -> None:
     job = workshop.job("job-one")
 

@@ -27,6 +27,8 @@ _LAST_RETRY_SECONDS = 2.0
 _REPEAT_SECONDS = 5.0
 _MAX_UNANSWERED = 5_000
 _MAX_BATCH = 256
+_MAX_BATCH_BYTES = 2**20
+"""gRPC takes messages of 4 MiB."""
 _REGISTER_SECONDS = 10.0
 
 
@@ -174,8 +176,10 @@ class WorkerSession:
     async def _write(self, call: Any) -> None:
         while True:
             requests = [await self._outbox.get()]
-            while len(requests) < _MAX_BATCH and not self._outbox.empty():
+            size = requests[0].ByteSize()
+            while len(requests) < _MAX_BATCH and size < _MAX_BATCH_BYTES and not self._outbox.empty():
                 requests.append(self._outbox.get_nowait())
+                size += requests[-1].ByteSize()
             try:
                 await call.write(_together(requests))
             except (grpc.aio.AioRpcError, asyncio.InvalidStateError):
