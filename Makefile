@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check
 ROOTS := sdk libs services tests bench tools deploy examples
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench bench-test deploy-check cluster-test compose-test systemd-test chaos chaos-power fuzz check clean
+.PHONY: help demo test test-slow test-peers coverage up lint format types imports proto api-page proto-check proto-floor bench bench-test deploy-check cluster-test compose-test systemd-test chaos chaos-power fuzz check clean
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -38,7 +38,10 @@ up: $(VENV)/.installed ## a whole mesh on this machine, until Ctrl-C
 	@$(BIN)/mistudio up
 
 test: $(VENV)/.installed-dev ## all tests that take seconds
-	@$(BIN)/pytest --numprocesses logical --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=
+
+test-slow: $(VENV)/.installed-dev ## tests of the job plane that take long
+	@$(BIN)/pytest -m 'slow or cluster' --numprocesses 3 --dist loadfile tests/integration
 
 coverage: test ## the tests, and what they did not reach
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true

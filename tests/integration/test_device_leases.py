@@ -67,6 +67,7 @@ async def _is_diagnosed(mesh: Mesh, job_id: str, beginning: str) -> bool:
     return (await mesh.get(job_id)).diagnosis.startswith(beginning)
 
 
+@pytest.mark.slow
 async def test_several_jobs_may_share_a_device_if_that_is_configured(home: Path, nats_server: NatsServer) -> None:
     async with Mesh(home, nats_server.url) as mesh:
         mesh.environment["MISTUDIO_JOBS_PER_DEVICE"] = "2"
@@ -83,6 +84,7 @@ async def _running(mesh: Mesh, jobs: Sequence[v1.Job], count: int) -> bool:
     return states.count(v1.JOB_STATE_RUNNING) == count
 
 
+@pytest.mark.slow
 async def test_kills_of_workers_and_gateways_lock_no_device_and_grant_none_twice(mesh: Mesh) -> None:
     second = f"127.0.0.1:{free_port()}"
     gateway = mesh.start("-m", "mistudio_gateway", MISTUDIO_LISTEN=second)

@@ -67,6 +67,7 @@ async def test_after_a_lost_attempt_the_next_one_finishes_at_once(mesh: Mesh) ->
     assert lines[-1].removeprefix("finishes at ") == lines[-2].removeprefix("starts at ") != "0"
 
 
+@pytest.mark.slow
 async def test_a_paused_job_goes_on_only_to_finish_and_a_pause_takes_that_back(mesh: Mesh) -> None:
     await mesh.toy()
     job_id = await running(mesh)

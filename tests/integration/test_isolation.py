@@ -107,6 +107,7 @@ async def test_nothing_outlives_a_killed_worker(mesh: Mesh, tmp_path: Path) -> N
     await eventually(lambda: not list((tmp_path / "t").glob("*")), what="the worker's folder is gone")
 
 
+@pytest.mark.slow
 async def test_a_killed_forkserver_or_reaper_is_started_anew(mesh: Mesh) -> None:
     worker = await mesh.toy()
     assert (await mesh.until((await mesh.submit(count_job(1))).id, *ENDED)).state == v1.JOB_STATE_SUCCEEDED

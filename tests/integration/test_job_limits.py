@@ -47,6 +47,7 @@ async def test_an_attempt_that_takes_too_long_fails_and_a_retry_goes_on_from_its
     assert starts[1] != "starts at 0"
 
 
+@pytest.mark.slow
 async def test_what_does_not_hear_is_ended_whether_it_runs_in_a_process_or_in_a_thread(mesh: Mesh) -> None:
     await mesh.toy()
     process = await mesh.submit(count_job(100_000, "stubborn", timeout=SECOND))

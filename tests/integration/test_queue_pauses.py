@@ -69,6 +69,7 @@ async def all_agree(broker: NatsServer, *paused: str) -> bool:
     return await paused_consumers(broker) == {name for one in paused for name in names.consumers(one)}
 
 
+@pytest.mark.slow
 async def test_a_paused_queue_begins_no_job_and_says_so(mesh: Mesh) -> None:
     await mesh.toy()
     running = await mesh.submit(count_job(150))

@@ -124,6 +124,7 @@ async def test_what_came_due_while_all_was_down_is_made_up_for_once(mesh: Mesh, 
     assert 1 not in others, "one makes up for all that was missed"
 
 
+@pytest.mark.slow
 async def test_the_brokers_crash_stops_no_schedule(mesh: Mesh, nats_server: NatsServer) -> None:
     await mesh.gateway()
     await mesh.toy()
@@ -149,6 +150,7 @@ async def test_jobs_are_not_piled_up(mesh: Mesh) -> None:
     await at_least(mesh, 2)
 
 
+@pytest.mark.slow
 async def test_a_pause_outlives_restarts_and_a_changed_table_is_applied(mesh: Mesh) -> None:
     declare(mesh, TICK + NIGHTLY)
     await mesh.gateway()

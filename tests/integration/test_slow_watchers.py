@@ -6,6 +6,7 @@ import asyncio
 from pathlib import Path
 
 import psutil
+import pytest
 
 from mistudio import v1
 from mistudio_gateway.batching import BatchedStream
@@ -33,6 +34,7 @@ async def write(nats_url: str, job_id: str) -> None:
     await client.close()
 
 
+@pytest.mark.slow
 async def test_a_watcher_that_never_reads_costs_no_memory(home: Path, nats_server: NatsServer) -> None:
     async with Mesh(home, nats_server.url) as mesh:
         gateway = psutil.Process((await mesh.gateway()).pid)

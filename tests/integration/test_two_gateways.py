@@ -73,6 +73,7 @@ async def test_a_gateway_that_hangs_is_left_in_time_and_does_no_harm_when_it_goe
     await eventually(lambda: _ended(mesh, after.id), what="both gateways are of use")
 
 
+@pytest.mark.slow
 async def test_any_gateway_commands_any_worker(mesh: TwoGateways) -> None:
     await mesh.gateway()
     await mesh.gateway_b()
@@ -94,6 +95,7 @@ async def test_any_gateway_commands_any_worker(mesh: TwoGateways) -> None:
     assert job.attempts[-1].outcome == v1.ATTEMPT_OUTCOME_RELEASED
 
 
+@pytest.mark.slow
 async def test_both_gateways_mend_and_nothing_is_doubled(mesh: TwoGateways, nats_server: NatsServer) -> None:
     gateways = [await mesh.gateway(), await mesh.gateway_b()]
     parents = [(await mesh.submit(quick_job())).id for _ in range(3)]

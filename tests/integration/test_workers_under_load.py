@@ -84,6 +84,7 @@ async def test_a_full_worker_that_is_made_smaller_ends_what_it_runs_and_takes_le
     assert (await mesh.until(waiting.id, *ENDED)).state == v1.JOB_STATE_SUCCEEDED
 
 
+@pytest.mark.slow
 async def test_a_dead_worker_is_neither_resized_nor_drained(mesh: Mesh) -> None:
     process = await mesh.toy()
     process.send_signal(signal.SIGKILL)
@@ -117,6 +118,7 @@ async def test_a_drain_gives_running_jobs_to_others_at_once_and_a_kill_in_the_mi
     assert [job.state for job in done] == [v1.JOB_STATE_SUCCEEDED] * 4
 
 
+@pytest.mark.slow
 async def test_a_job_that_takes_too_much_is_told_what_fits_and_the_told_command_works(mesh: Mesh) -> None:
     await mesh.toy("toy@1", "--memory-limit", "400000")
     request = count_job(4, "hoard")

@@ -140,12 +140,13 @@ class Attempts:
         which = report.WhichOneof("report")
         if which == "progress":
             event.progress.CopyFrom(report.progress)
-            await self._store_progress(report)
         elif which == "metric":
             event.metric.CopyFrom(report.metric)
         else:
             event.log.CopyFrom(report.log)
         await self._events.append(event, deduplication_id=f"{worker}.{message_id}")
+        if which == "progress":
+            await self._store_progress(report)
         return True
 
     async def _is_of_current(self, report: v1.AttemptReport) -> bool:

@@ -180,9 +180,11 @@ def _process(worker: v1.Worker) -> tuple[str, int, str]:
 def _key(request: v1.AttachRequest) -> str:
     """Returns what the message has to wait for: earlier ones on its job, or, "", on the worker itself.
 
-    Reports wait for none: they are stored in the order in which they are begun, and an end comes after their answers.
+    Metrics and lines wait for none: they are stored in the order in which they are begun, and an end comes after their
+    answers. Progress waits for progress, so that it never falls.
     """
     if request.HasField("report"):
-        return f"report {request.id}"
+        progress = request.report.HasField("progress")
+        return f"progress {request.report.job_id}" if progress else f"report {request.id}"
     message = getattr(request, request.WhichOneof("message") or "heartbeat")
     return str(getattr(message, "job_id", ""))
