@@ -31,6 +31,8 @@ $(VENV)-proto/.installed: tools/proto-requirements.txt
 	@$(VENV)-proto/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
 	@touch $@
 
+PYTEST := $(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
+
 demo: $(VENV)/.installed ## raw text to readable features, offline, on the real mesh
 	@$(BIN)/mistudio demo
 
@@ -38,12 +40,13 @@ up: $(VENV)/.installed ## a whole mesh on this machine, until Ctrl-C
 	@$(BIN)/mistudio up
 
 test: $(VENV)/.installed-dev ## all tests that take seconds
-	@$(BIN)/pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder --cov --cov-report=
+	@$(PYTEST)
 
 test-slow: $(VENV)/.installed-dev ## tests of the job plane that take long
 	@$(BIN)/pytest -m 'slow or cluster' --numprocesses 3 --dist loadfile tests/integration
 
-coverage: test ## the tests, and what they did not reach
+coverage: $(VENV)/.installed-dev ## the tests, and what they did not reach
+	@$(PYTEST) --cov --cov-report=
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
 	@$(BIN)/coverage report
 

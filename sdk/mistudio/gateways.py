@@ -27,6 +27,8 @@ _NOTICE_A_HANG = (
     ("grpc.http2.max_pings_without_data", 0),
 )
 """A gateway that hangs keeps its connections; where another one could answer, that must be noticed."""
+_NOTICE_A_START = (("grpc.max_reconnect_backoff_ms", 500),)
+"""One that was away when it was first looked at may be the only one by now: within the time of a few attempts."""
 
 
 def gateways_of(address: str) -> list[str]:
@@ -56,7 +58,7 @@ class Gateways:
     @property
     def options(self) -> tuple[tuple[str, int], ...]:
         """Options of a channel to one of them."""
-        return OPTIONS + _NOTICE_A_HANG if len(self) > 1 else OPTIONS
+        return tuple(dict(OPTIONS + _NOTICE_A_HANG + _NOTICE_A_START).items()) if len(self) > 1 else OPTIONS
 
     def leave(self, address: str) -> None:
         """Goes on to the next gateway, unless another thread has done so already."""

@@ -12,6 +12,7 @@ import grpc
 
 from mistudio._status import status_of, to_exception
 from mistudio.calls.call import Call
+from mistudio.gateways import gateways_of
 
 
 @dataclass(frozen=True)
@@ -19,7 +20,7 @@ class RetryPolicy:
     """How often a call that is safe to repeat is made again while no gateway answers."""
 
     attempts: int = 5
-    """Calls in all, the first included."""
+    """Calls in all, the first included; at each gateway, where there are several."""
     first_delay: float = 0.1
     """Seconds before the second call; each later delay is twice the one before."""
     largest_delay: float = 2.0
@@ -41,6 +42,7 @@ class Trial:
         self._repeatable = call.repeatable
         self._address = address
         self._policy = policy
+        self._gateways = len(gateways_of(address))
         self._deadline = time.monotonic() + (timeout if call.timeout is None else call.timeout)
         self._failures = 0
 
@@ -51,8 +53,9 @@ class Trial:
     def delay_after(self, error: grpc.RpcError) -> float:
         """Returns the seconds to wait before the next attempt. Raises the SDK's exception if there is none."""
         self._failures += 1
-        delay = self._policy.delay(self._failures)
+        rounds, _ = divmod(self._failures, self._gateways)
+        delay = self._policy.delay(max(1, rounds))
         hopeless = not self._repeatable or status_of(error) is not grpc.StatusCode.UNAVAILABLE
-        if hopeless or self._failures >= self._policy.attempts or delay >= self.remaining():
+        if hopeless or rounds >= self._policy.attempts or delay >= self.remaining():
             raise to_exception(error, self._address) from None
         return delay

@@ -73,3 +73,16 @@ def test_where_none_is_all_are_named(addresses: str) -> None:
     with mistudio.Client(both, retry=QUICK) as client, pytest.raises(mistudio.UnavailableError) as caught:
         client.queues.list()
     assert caught.value.message == f"no gateway answers at {both}"
+
+
+async def test_a_gateway_that_came_late_is_found_when_the_first_goes(mesh: Mesh) -> None:
+    with serve(Mesh()) as late:
+        pass
+    with serve(Mesh()) as first:
+        client = mistudio.AsyncClient(f"{first},{late}")
+        for _ in range(6):  # so often refused, a channel waits long until it tries again
+            client._transport._gateways.leave(first)
+            await client.ready(1.0)
+    with serve(mesh, int(late.rpartition(":")[2])):
+        assert (await client.jobs.submit(SPEC)).id
+    await client.close()

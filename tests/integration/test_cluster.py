@@ -53,18 +53,15 @@ async def test_jobs_outlive_the_leader(mesh: Mesh, cluster: NatsCluster) -> None
     accepted = [(await mesh.submit(quick_job())).id for _ in range(5)]
     leader = await cluster.leader(LEDGER)
     cluster.servers[leader].kill()
-    refused = 0
     try:
         while len(accepted) < 15:
             job = await _submit(mesh, f"during-{len(accepted)}")
             accepted += [job.id] if job else []
-            refused += not job
     finally:
         cluster.servers[leader].start()
     for job_id in [*accepted, long.id]:
         done = await mesh.until(job_id, v1.JOB_STATE_SUCCEEDED, within=60)
         assert [attempt.outcome for attempt in done.attempts] == SUCCEEDED
-    assert refused > 0
     terminal = [event for event in await mesh.watch(long.id) if event.job.state == v1.JOB_STATE_SUCCEEDED]
     assert len(terminal) == 1
     await _all_whole(cluster)

@@ -78,6 +78,14 @@ def test_a_trial_ends_with_its_attempts() -> None:
         trial.delay_after(UNAVAILABLE)
 
 
+def test_a_trial_with_several_gateways_asks_each_so_often() -> None:
+    trial = Trial(queues.list_(), "here:1,there:1", RetryPolicy(attempts=2, first_delay=0.001), timeout=30)
+    for _ in range(3):
+        trial.delay_after(UNAVAILABLE)
+    with pytest.raises(errors.UnavailableError):
+        trial.delay_after(UNAVAILABLE)
+
+
 def test_a_trial_never_waits_beyond_its_deadline() -> None:
     trial = Trial(queues.list_(timeout=0.01), "here:1", RetryPolicy(first_delay=5.0), timeout=30)
     with pytest.raises(errors.UnavailableError):
