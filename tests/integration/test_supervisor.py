@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import json
 import os
 import signal
 import socket
 import stat
 import sys
-import termios
 from pathlib import Path
 from typing import Any, Self
 
@@ -48,7 +46,7 @@ class Run:
         """Takes programs to run as gateway and workers, or else a profile of the real ones."""
         self.home = home
         commands = {"gateway": python(gateway), **{name: python(program) for name, program in programs.items()}}
-        self._command = (
+        self._command: tuple[str, ...] = (
             (sys.executable, "-m", "mistudio_runtime.stack", "--profile", profile)
             if profile
             else (sys.executable, "-c", DRIVER, json.dumps(commands))
@@ -65,6 +63,15 @@ class Run:
     def on(self, **options: Any) -> Self:
         """Sets options of the process that the supervisor runs in."""
         self._options = options
+        return self
+
+    def after(self, statements: str) -> Self:
+        """Has the supervisor's process run some Python before it becomes the supervisor.
+
+        That is no `preexec_fn`: a fork of a process in which gRPC has threads may abort before it gets there.
+        """
+        become = "import os, sys; os.execv(sys.argv[1], sys.argv[1:])"
+        self._command = (sys.executable, "-c", f"{statements}; {become}", *self._command)
         return self
 
     async def __aenter__(self) -> Self:
@@ -156,11 +163,10 @@ async def test_it_starts_everything_says_so_and_ends_in_order(home: Path) -> Non
 async def test_ctrl_c_in_a_terminal_reaches_the_supervisor_only(home: Path) -> None:
     ours, theirs = os.openpty()
 
-    def take_terminal() -> None:
-        fcntl.ioctl(theirs, termios.TIOCSCTTY, 0)
-
+    take_terminal = "import fcntl, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0)"
     try:
-        async with Run(home, trainer=PATIENT).on(stdin=theirs, start_new_session=True, preexec_fn=take_terminal) as run:
+        run = Run(home, trainer=PATIENT).after(take_terminal).on(stdin=theirs, start_new_session=True)
+        async with run:
             await run.ready()
             await run.said("| up")
             os.write(ours, b"\x03")
@@ -352,10 +358,8 @@ async def test_a_home_that_cannot_be_written_is_one_sentence(tmp_path: Path) -> 
 
 
 async def test_nohup_is_respected(home: Path) -> None:
-    def ignore() -> None:
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
-
-    async with Run(home, trainer=PATIENT).on(preexec_fn=ignore) as run:
+    ignore = "import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)"
+    async with Run(home, trainer=PATIENT).after(ignore) as run:
         await run.ready()
         await run.said("| up")
         run.signal(signal.SIGHUP)
