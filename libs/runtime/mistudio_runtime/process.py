@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import signal
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -22,6 +23,9 @@ def run_until_signalled(main: Callable[[asyncio.Event], Awaitable[None]]) -> Non
 
     StoppedEarlyError is an end as good as any.
     """
+    # Tasks, futures and messages come and go by the thousand: looked over at every 700 they cost a tenth of the time.
+    gc.set_threshold(20_000, 10, 10)
+    gc.freeze()
 
     async def run() -> None:
         stop = asyncio.Event()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from dataclasses import dataclass
+from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -43,9 +44,13 @@ class QueueTable:
 
     def queue(self, name: str) -> Queue:
         """Returns a queue. Raises KeyError."""
-        return next(queue for queue in self.queues if queue.name == name) if name in self.names else _missing(name)
+        return self._by_name.get(name) or _missing(name)
 
-    @property
+    @cached_property
+    def _by_name(self) -> dict[str, Queue]:
+        return {queue.name: queue for queue in self.queues}
+
+    @cached_property
     def names(self) -> tuple[str, ...]:
         """Queue names, in order."""
         return tuple(queue.name for queue in self.queues)

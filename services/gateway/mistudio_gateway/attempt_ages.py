@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable
 
 from mistudio import v1
-from mistudio_gateway.state_machine import ACTIVE, current_attempt
+from mistudio_gateway.state_machine import current_attempt
 
 
 class AttemptAges:
@@ -22,8 +22,8 @@ class AttemptAges:
         now = time.monotonic()
         return now - self._known.setdefault((job.id, current_attempt(job)), now) < self._lease
 
-    def keep_only(self, jobs: Iterable[v1.Job]) -> None:
-        """Learns of all active attempts, and forgets all others."""
+    def keep_only(self, active: Iterable[v1.Job]) -> None:
+        """Learns of all active jobs' attempts, and forgets all others."""
         now = time.monotonic()
-        active = [(job.id, current_attempt(job)) for job in jobs if job.state in ACTIVE]
-        self._known = {key: self._known.get(key, now) for key in active}
+        attempts = [(job.id, current_attempt(job)) for job in active]
+        self._known = {attempt: self._known.get(attempt, now) for attempt in attempts}

@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Self
 
 from mistudio import v1
 from mistudio_gateway.queues.pauses import Pause
@@ -22,14 +23,39 @@ MOMENT = timedelta(seconds=3)
 
 
 @dataclass(frozen=True)
+class Slots:
+    """The slots for one queue."""
+
+    total: int
+    free_on: Sequence[str]
+    """Workers that have free ones."""
+    holders: str
+    """The jobs that have the others, each with its worker, listed; the first few if they are many."""
+
+    @classmethod
+    def of(cls, queue: str, workers: Sequence[v1.WorkerStatus]) -> Self | None:
+        """Takes the live workers that serve a queue and take new jobs; None without any."""
+        if not workers:
+            return None
+        held = [
+            f"{running.job_id} on {worker.worker.name}"
+            for worker in workers
+            for running in worker.running
+            if running.queue == queue
+        ]
+        free_on = [worker.worker.name for worker in workers if free_slots(worker, queue)]
+        return cls(sum(slots_of(worker, queue) for worker in workers), free_on, listed(held))
+
+
+@dataclass(frozen=True)
 class Surroundings:
     """What a queued job has around it."""
 
     queue: Queue
     pause: Pause | None
     """Of its queue."""
-    workers: Sequence[v1.WorkerStatus]
-    """The live ones that serve the queue and take new jobs."""
+    slots: Slots | None
+    """None if no worker serves the queue."""
     ahead: int
     """Jobs of the queue that go before it."""
     start: Callable[[], timedelta | None]
@@ -70,14 +96,13 @@ def queued(job: v1.Job, around: Surroundings, now: datetime) -> str:
 def _why(job: v1.Job, around: Surroundings, now: datetime) -> str:
     if around.pause:
         return paused(around.queue.name, around.pause)
-    if not around.workers:
+    if around.slots is None:
         return unserved(around.queue)
     if job.HasField("not_before") and (left := job.not_before.ToDatetime(UTC) - now) > timedelta(0):
         return _backs_off(job, left)
     if around.device:
         return around.device
-    free = [worker for worker in around.workers if free_slots(worker, around.queue.name)]
-    return _about_to_start(job, around, free, now) if free else _taken(around)
+    return _about_to_start(job, around, around.slots, now) if around.slots.free_on else _taken(around, around.slots)
 
 
 def _waiting(job: v1.Job, find_job: FindJob) -> str:
@@ -100,28 +125,20 @@ def _backs_off(job: v1.Job, left: timedelta) -> str:
     )
 
 
-def _taken(around: Surroundings) -> str:
-    name = around.queue.name
-    slots = sum(slots_of(worker, name) for worker in around.workers)
-    holders = [
-        f"{running.job_id} on {worker.worker.name}"
-        for worker in around.workers
-        for running in worker.running
-        if running.queue == name
-    ]
-    taken = "The one slot for the queue {} is" if slots == 1 else f"All {slots} slots for the queue {{}} are"
+def _taken(around: Surroundings, slots: Slots) -> str:
+    one = slots.total == 1
+    taken = "The one slot for the queue {} is" if one else f"All {slots.total} slots for the queue {{}} are"
     return (
-        f"{taken.format(name)} taken (by {listed(holders)}); {_line(around)}: "
+        f"{taken.format(around.queue.name)} taken (by {slots.holders}); {_line(around)}: "
         f"`python -m mistudio_{around.queue.service}` starts one more worker."
     )
 
 
-def _about_to_start(job: v1.Job, around: Surroundings, free: Sequence[v1.WorkerStatus], now: datetime) -> str:
+def _about_to_start(job: v1.Job, around: Surroundings, slots: Slots, now: datetime) -> str:
     waited = now - job.update_time.ToDatetime(UTC)
     if waited < MOMENT:
         return ""
-    names = listed([worker.worker.name for worker in free])
-    return f"A slot is free on {names}; {_line(around)}: `mistudio doctor` says more if it stays so."
+    return f"A slot is free on {listed(slots.free_on)}; {_line(around)}: `mistudio doctor` says more if it stays so."
 
 
 def _line(around: Surroundings) -> str:

@@ -86,7 +86,7 @@ class Ledger:
 
     def unfinished(self) -> list[v1.Job]:
         """Returns the jobs that are not over, as the mirror has them: for finding work, never for decisions."""
-        return [record.job for record in self._mirror.unfinished.values()]
+        return self._mirror.unfinished()
 
     def in_states(self, *states: v1.JobState.ValueType) -> list[v1.Job]:
         """Returns the jobs in some states, as the mirror has them."""

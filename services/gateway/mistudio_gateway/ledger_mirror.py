@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections import defaultdict
 from collections.abc import Callable, Collection
 
 import nats.errors
@@ -41,12 +42,12 @@ class LedgerMirror:
     def __init__(self, client: Client) -> None:
         """Takes the connection."""
         self.records: dict[str, LedgerRecord] = {}
-        self.unfinished: dict[str, LedgerRecord] = {}
-        """Those of `records` that are not over."""
         self.hear: Hear = lambda _job_id, _job: None
         """Is called with each record that is new, and with None for one that has gone."""
         self._client = client
         self._pages = StreamPages(client, names.bucket_stream(names.LEDGER_BUCKET), names.ledger_subject("*"))
+        self._unfinished: defaultdict[v1.JobState.ValueType, dict[str, LedgerRecord]] = defaultdict(dict)
+        """Those of `records` that are not over, by state: they are looked for many times a second."""
         self._gone: dict[str, int] = {}
         """Deleted jobs to the positions of their deletions beyond `_known`: a page may have been read before."""
         self._known = 0
@@ -86,18 +87,23 @@ class LedgerMirror:
 
     def in_states(self, states: Collection[v1.JobState.ValueType]) -> list[v1.Job]:
         """Returns the jobs in some states; not to be changed."""
-        among = self.records if TERMINAL.intersection(states) else self.unfinished
-        return [record.job for record in among.values() if record.state in states]
+        if TERMINAL.intersection(states):
+            return [record.job for record in self.records.values() if record.state in states]
+        return [record.job for state in states for record in self._unfinished[state].values()]
+
+    def unfinished(self) -> list[v1.Job]:
+        """Returns the jobs that are not over; not to be changed."""
+        return [record.job for records in self._unfinished.values() for record in records.values()]
 
     def _take(self, job: v1.Job, data: bytes, revision: int) -> None:
         known = self.records.get(job.id)
         if (known is not None and known.revision >= revision) or self._gone.get(job.id, 0) > revision:
             return
         record = self.records[job.id] = LedgerRecord.of(job, data, revision)
-        if record.over:
-            self.unfinished.pop(job.id, None)
-        else:
-            self.unfinished[job.id] = record
+        if known is not None and known.state != record.state:
+            self._unfinished[known.state].pop(job.id, None)
+        if not record.over:
+            self._unfinished[record.state][job.id] = record
         self.hear(job.id, job)
 
     def _forget(self, job_id: str, revision: int) -> None:
@@ -106,7 +112,7 @@ class LedgerMirror:
         known = self.records.get(job_id)
         if known is not None and known.revision < revision:
             del self.records[job_id]
-            self.unfinished.pop(job_id, None)
+            self._unfinished[known.state].pop(job_id, None)
             self.hear(job_id, None)
 
     def _note_own(self, revision: int) -> None:

@@ -30,6 +30,7 @@ _KICK_SECONDS = 0.02
 _ORPHAN_ROUND_SECONDS = 60.0
 _PROMPT_SECONDS = 1.0
 """Within which a broker in good health answers."""
+_AT_A_TIME = 500
 _MISSING_PARENT_AGE = timedelta(minutes=5)
 
 
@@ -91,7 +92,7 @@ class Reconciler:
     async def _round(self) -> None:
         if self._client.stats["reconnects"] != self._reconnects or self._registry.steady_since > self._steady_since:
             self._expect_late_workers()
-        self._ages.keep_only(self._ledger.unfinished())
+        self._ages.keep_only(self._ledger.in_states(*state_machine.ACTIVE))
         await self._for_each(v1.JOB_STATE_WAITING, self._release_or_fail)
         await self._for_each(v1.JOB_STATE_QUEUED, self._expire)
         for state in sorted(state_machine.ACTIVE):
@@ -111,7 +112,9 @@ class Reconciler:
         await self._for_all(self._ledger.in_states(state), mend)
 
     async def _for_all(self, jobs: Iterable[v1.Job], mend: Callable[[v1.Job], Awaitable[None]]) -> None:
-        for job in jobs:
+        for number, job in enumerate(jobs, start=1):
+            if number % _AT_A_TIME == 0:
+                await asyncio.sleep(0)  # whoever calls this gateway does not wait for a look at all jobs
             try:
                 await mend(job)
             except (FailedPreconditionError, NotFoundError):

@@ -13,6 +13,8 @@ from mistudio_gateway.clock_offset import ClockOffset
 log = structlog.get_logger(__name__)
 
 OUTBOX_SIZE = 10_000
+LINGER_SECONDS = 0.002
+"""Where there is much to say, what comes within so long goes together."""
 MAX_BATCH = 256
 MAX_BATCH_BYTES = 2**20
 """gRPC takes messages of 4 MiB."""
@@ -51,7 +53,11 @@ class Session:
             while self._outbox:
                 count = _fitting(self._outbox)
                 ready, self._outbox = self._outbox[:count], self._outbox[count:]
-                yield ready[0] if len(ready) == 1 else v1.AttachResponse(batch=v1.AttachResponseBatch(responses=ready))
+                if len(ready) == 1:
+                    yield ready[0]
+                    continue
+                yield v1.AttachResponse(batch=v1.AttachResponseBatch(responses=ready))
+                await asyncio.sleep(LINGER_SECONDS)
             if self._over:
                 return
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from mistudio import v1
-from mistudio_gateway.diagnosis import Surroundings, queued, says_the_same, unstarted
+from mistudio_gateway.diagnosis import Slots, Surroundings, queued, says_the_same, unstarted
 from mistudio_gateway.queues.pauses import Pause
 from mistudio_runtime.queues import load_queues
 
@@ -34,7 +34,7 @@ def why(
     device: str = "",
 ) -> str:
     wait = None if start is None else timedelta(seconds=start)
-    around = Surroundings(QUEUE, pause, workers, ahead, lambda: wait, device)
+    around = Surroundings(QUEUE, pause, Slots.of(QUEUE.name, workers), ahead, lambda: wait, device)
     return queued(record, around, NOW)
 
 

@@ -26,6 +26,8 @@ _FIRST_RETRY_SECONDS = 0.2
 _LAST_RETRY_SECONDS = 2.0
 _REPEAT_SECONDS = 5.0
 _MAX_UNANSWERED = 5_000
+_LINGER_SECONDS = 0.002
+"""Where there is much to say, what comes within so long goes together."""
 _MAX_BATCH = 256
 _MAX_BATCH_BYTES = 2**20
 """gRPC takes messages of 4 MiB."""
@@ -187,6 +189,8 @@ class WorkerSession:
             finally:
                 for _ in requests:
                     self._outbox.task_done()
+            if len(requests) > 1:
+                await asyncio.sleep(_LINGER_SECONDS)
 
     async def _beat(self, interval: float) -> None:
         while True:

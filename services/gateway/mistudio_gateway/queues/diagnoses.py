@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from mistudio import v1
-from mistudio_gateway.diagnosis import Surroundings, paused, queued, unserved, unstarted
+from mistudio_gateway.diagnosis import Slots, Surroundings, paused, queued, unserved, unstarted
 from mistudio_gateway.expected_start import Outlook
 from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.queues.pauses import PauseRecord
@@ -16,7 +16,8 @@ from mistudio_gateway.worker_registry import WorkerRegistry, slots_of
 from mistudio_runtime.queues import QueueTable
 
 _OUTLOOK_SECONDS = 0.25
-"""So long an outlook serves: under load there is one for many submissions."""
+_SLOTS_SECONDS = 0.05
+"""So long an outlook serves, and a look at the workers: under load there is one for many submissions."""
 WaitsForDevice = Callable[[v1.Job], str]
 """A queued job to why it waits for a device, in a sentence with what helps; empty if it does not."""
 
@@ -42,6 +43,7 @@ class Diagnoses:
         """The paused queues."""
         self.waits_for_device = waits_for_device
         """Why a queued job waits for a device."""
+        self._slots: dict[str, tuple[float, Slots | None]] = {}
         self._outlooks: dict[str, tuple[float, Outlook]] = {}
 
     def of(self, job: v1.Job) -> str:
@@ -55,7 +57,7 @@ class Diagnoses:
         around = Surroundings(
             queue=self._table.queue(job.queue),
             pause=self.pauses.find(job.queue),
-            workers=self._registry.serving(job.queue),
+            slots=self._slots_for(job.queue),
             ahead=ahead,
             start=lambda: self.start(job.queue, ahead),
             device=self.waits_for_device(job),
@@ -67,6 +69,13 @@ class Diagnoses:
         if pause := self.pauses.find(queue):
             return paused(queue, pause)
         return "" if self._registry.serving(queue) else unserved(self._table.queue(queue))
+
+    def _slots_for(self, queue: str) -> Slots | None:
+        made, slots = self._slots.get(queue, (-_SLOTS_SECONDS, None))
+        if time.monotonic() - made >= _SLOTS_SECONDS:
+            slots = Slots.of(queue, self._registry.serving(queue))
+            self._slots[queue] = time.monotonic(), slots
+        return slots
 
     def start(self, queue: str, ahead: int) -> timedelta | None:
         """Returns the time until a job of a queue starts that has so many before it; None if that is unknown."""
