@@ -93,6 +93,29 @@ SAE_ARCHITECTURE_TRANSCODER: SaeArchitecture.ValueType  # 7
 SAE_ARCHITECTURE_SKIP_TRANSCODER: SaeArchitecture.ValueType  # 8
 """A transcoder with a linear skip path (Paulo et al. 2025)."""
 
+class _JumpReluPenalty:
+    ValueType = NewType("ValueType", int)
+    V: typing_extensions.TypeAlias = ValueType
+
+class _JumpReluPenaltyEnumTypeWrapper(_EnumTypeWrapper[_JumpReluPenalty.ValueType], type):
+    DESCRIPTOR: EnumDescriptor
+    JUMP_RELU_PENALTY_UNSPECIFIED: _JumpReluPenalty.ValueType  # 0
+    """Takes L0."""
+    JUMP_RELU_PENALTY_L0: _JumpReluPenalty.ValueType  # 1
+    """The number of active latents (Rajamanoharan et al. 2024b)."""
+    JUMP_RELU_PENALTY_TANH: _JumpReluPenalty.ValueType  # 2
+    """A smooth likeness of it, tanh (Anthropic, January 2025)."""
+
+class JumpReluPenalty(_JumpReluPenalty, metaclass=_JumpReluPenaltyEnumTypeWrapper):
+    """What a JumpReLU SAE pays for."""
+
+JUMP_RELU_PENALTY_UNSPECIFIED: JumpReluPenalty.ValueType  # 0
+"""Takes L0."""
+JUMP_RELU_PENALTY_L0: JumpReluPenalty.ValueType  # 1
+"""The number of active latents (Rajamanoharan et al. 2024b)."""
+JUMP_RELU_PENALTY_TANH: JumpReluPenalty.ValueType  # 2
+"""A smooth likeness of it, tanh (Anthropic, January 2025)."""
+
 @final
 class SaeSpec(Message):
     """One SAE of a sweep."""
@@ -106,6 +129,11 @@ class SaeSpec(Message):
     L1_COEFFICIENT_FIELD_NUMBER: int
     AUX_COEFFICIENT_FIELD_NUMBER: int
     LEARNING_RATE_FIELD_NUMBER: int
+    L0_COEFFICIENT_FIELD_NUMBER: int
+    JUMPRELU_PENALTY_FIELD_NUMBER: int
+    BANDWIDTH_FIELD_NUMBER: int
+    INITIAL_THRESHOLD_FIELD_NUMBER: int
+    MATRYOSHKA_WIDTHS_FIELD_NUMBER: int
     name: str
     """A short name for its metrics; empty makes one from the parameters."""
     architecture: SaeArchitecture.ValueType
@@ -113,13 +141,25 @@ class SaeSpec(Message):
     d_sae: int
     """Number of latents."""
     k: int
-    """Active latents a token (topk)."""
+    """Active latents a token (topk; batchtopk and matryoshka: on the mean of a batch)."""
     l1_coefficient: float
-    """Weight of the sparsity penalty (standard)."""
+    """Weight of the sparsity penalty (standard, gated); unset is 5."""
     aux_coefficient: float
-    """Weight of the auxiliary loss on dead latents (topk); unset is 1/32."""
+    """Weight of the auxiliary loss on dead latents (topk, batchtopk, matryoshka); unset is 1/32."""
     learning_rate: float
     """Peak learning rate; unset takes the training job's."""
+    l0_coefficient: float
+    """Weight of the sparsity penalty (jumprelu); unset is 1."""
+    jumprelu_penalty: JumpReluPenalty.ValueType
+    """What is penalised (jumprelu)."""
+    bandwidth: float
+    """Width of the kernel that gives thresholds a gradient (jumprelu); unset is 0.001 of the mean norm."""
+    initial_threshold: float
+    """Where each latent's threshold starts (jumprelu); unset takes the bandwidth. Short runs want both near 1."""
+    @property
+    def matryoshka_widths(self) -> RepeatedScalarFieldContainer[int]:
+        """Prefixes of the dictionary that reconstruct by themselves, rising to d_sae (matryoshka); empty takes five."""
+
     def __init__(
         self,
         *,
@@ -130,11 +170,22 @@ class SaeSpec(Message):
         l1_coefficient: float | None = ...,
         aux_coefficient: float | None = ...,
         learning_rate: float | None = ...,
+        l0_coefficient: float | None = ...,
+        jumprelu_penalty: JumpReluPenalty.ValueType = ...,
+        bandwidth: float | None = ...,
+        initial_threshold: float | None = ...,
+        matryoshka_widths: Iterable[int] | None = ...,
     ) -> None: ...
-    def HasField(self, field_name: Literal["_aux_coefficient", b"_aux_coefficient", "_l1_coefficient", b"_l1_coefficient", "_learning_rate", b"_learning_rate", "aux_coefficient", b"aux_coefficient", "l1_coefficient", b"l1_coefficient", "learning_rate", b"learning_rate"]) -> bool: ...
-    def ClearField(self, field_name: Literal["_aux_coefficient", b"_aux_coefficient", "_l1_coefficient", b"_l1_coefficient", "_learning_rate", b"_learning_rate", "architecture", b"architecture", "aux_coefficient", b"aux_coefficient", "d_sae", b"d_sae", "k", b"k", "l1_coefficient", b"l1_coefficient", "learning_rate", b"learning_rate", "name", b"name"]) -> None: ...
+    def HasField(self, field_name: Literal["_aux_coefficient", b"_aux_coefficient", "_bandwidth", b"_bandwidth", "_initial_threshold", b"_initial_threshold", "_l0_coefficient", b"_l0_coefficient", "_l1_coefficient", b"_l1_coefficient", "_learning_rate", b"_learning_rate", "aux_coefficient", b"aux_coefficient", "bandwidth", b"bandwidth", "initial_threshold", b"initial_threshold", "l0_coefficient", b"l0_coefficient", "l1_coefficient", b"l1_coefficient", "learning_rate", b"learning_rate"]) -> bool: ...
+    def ClearField(self, field_name: Literal["_aux_coefficient", b"_aux_coefficient", "_bandwidth", b"_bandwidth", "_initial_threshold", b"_initial_threshold", "_l0_coefficient", b"_l0_coefficient", "_l1_coefficient", b"_l1_coefficient", "_learning_rate", b"_learning_rate", "architecture", b"architecture", "aux_coefficient", b"aux_coefficient", "bandwidth", b"bandwidth", "d_sae", b"d_sae", "initial_threshold", b"initial_threshold", "jumprelu_penalty", b"jumprelu_penalty", "k", b"k", "l0_coefficient", b"l0_coefficient", "l1_coefficient", b"l1_coefficient", "learning_rate", b"learning_rate", "matryoshka_widths", b"matryoshka_widths", "name", b"name"]) -> None: ...
     @overload
     def WhichOneof(self, oneof_group: Literal["_aux_coefficient", b"_aux_coefficient"]) -> Literal["aux_coefficient"] | None: ...
+    @overload
+    def WhichOneof(self, oneof_group: Literal["_bandwidth", b"_bandwidth"]) -> Literal["bandwidth"] | None: ...
+    @overload
+    def WhichOneof(self, oneof_group: Literal["_initial_threshold", b"_initial_threshold"]) -> Literal["initial_threshold"] | None: ...
+    @overload
+    def WhichOneof(self, oneof_group: Literal["_l0_coefficient", b"_l0_coefficient"]) -> Literal["l0_coefficient"] | None: ...
     @overload
     def WhichOneof(self, oneof_group: Literal["_l1_coefficient", b"_l1_coefficient"]) -> Literal["l1_coefficient"] | None: ...
     @overload

@@ -12,9 +12,15 @@ HEADROOM = 0.9
 BASE_BYTES = 600_000_000
 """Libraries, a small model, weights, optimizer and buffer, as measured with 256 wide activations."""
 _NUMBER_BYTES = 4
-_COPIES = 2.3
-_COPIES_STANDARD = 3.3
-"""Tensors of batch_tokens x d_sae float32 numbers that are alive at the peak of a step, measured with 4 to 5 thousand
+_COPIES_TOPK = 2.3
+_COPIES = {
+    v1.SAE_ARCHITECTURE_STANDARD: 3.3,
+    v1.SAE_ARCHITECTURE_GATED: 8.1,
+    v1.SAE_ARCHITECTURE_BATCHTOPK: 6.3,
+    v1.SAE_ARCHITECTURE_JUMPRELU: 4.5,
+    v1.SAE_ARCHITECTURE_MATRYOSHKA: 6.6,
+}
+"""Tensors of batch_tokens x d_sae float32 numbers that are alive at the peak of a step, measured with 2 to 5 thousand
 tokens and 8,192 latents: pre-activations, their gradient and, for TopK, what AuxK makes of dead latents."""
 
 
@@ -36,5 +42,4 @@ def fitting(spec: v1.TrainSae, used: int, limit: int) -> dict[str, object]:
 
 def _token_bytes(sae: v1.SaeSpec) -> float:
     """Returns what one more token of a batch takes, in bytes."""
-    standard = sae.architecture == v1.SAE_ARCHITECTURE_STANDARD
-    return (_COPIES_STANDARD if standard else _COPIES) * _NUMBER_BYTES * sae.d_sae
+    return _COPIES.get(sae.architecture, _COPIES_TOPK) * _NUMBER_BYTES * sae.d_sae

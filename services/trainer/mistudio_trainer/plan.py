@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any, Literal, get_args
 
 from mistudio import v1
 from mistudio.v1 import SaeSpec, TrainSae
 from mistudio_runtime.jobs import PermanentFailure
 from mistudio_sae.models import HookPoint
-from mistudio_sae.saes import Architecture, SaeConfig
+from mistudio_sae.saes import KEEPS_K, Architecture, SaeConfig
 from mistudio_sae.training import TrainingConfig
 
 _ARCHITECTURES: dict[int, Architecture] = {
     v1.SAE_ARCHITECTURE_UNSPECIFIED: "topk",
     v1.SAE_ARCHITECTURE_TOPK: "topk",
     v1.SAE_ARCHITECTURE_STANDARD: "standard",
+    v1.SAE_ARCHITECTURE_GATED: "gated",
+    v1.SAE_ARCHITECTURE_BATCHTOPK: "batchtopk",
+    v1.SAE_ARCHITECTURE_JUMPRELU: "jumprelu",
+    v1.SAE_ARCHITECTURE_MATRYOSHKA: "matryoshka",
 }
+_Optional = Literal[
+    "l1_coefficient", "l0_coefficient", "aux_coefficient", "learning_rate", "bandwidth", "initial_threshold"
+]
+_OPTIONAL: tuple[_Optional, ...] = get_args(_Optional)
 _BATCH_TOKENS = 4096
 _EVALUATION_TOKENS = 32_768
 _BUFFER_TOKENS = 65_536
@@ -63,20 +72,20 @@ def make_plan(spec: TrainSae, *, d_in: int, context_length: int) -> TrainingPlan
 def _sae_config(sae: SaeSpec, field: str, spec: TrainSae, d_in: int) -> SaeConfig:
     architecture = _ARCHITECTURES.get(sae.architecture)
     if architecture is None:
-        known = "SAE_ARCHITECTURE_TOPK or SAE_ARCHITECTURE_STANDARD"
-        raise PermanentFailure(f"{field}.architecture: this version cannot train it; choose {known}")
+        known = ", ".join(dict.fromkeys(_ARCHITECTURES.values()))
+        raise PermanentFailure(f"{field}.architecture: this version cannot train it; choose one of {known}")
     if sae.d_sae == 0:
         raise PermanentFailure(f"{field}.d_sae: give the number of latents, e.g. {8 * d_in}")
-    if architecture == "topk" and not 1 <= sae.k <= sae.d_sae:
+    if architecture in KEEPS_K and not 1 <= sae.k <= sae.d_sae:
         raise PermanentFailure(f"{field}.k: must be between 1 and d_sae = {sae.d_sae}, not {sae.k}")
-    optional = {
-        name: getattr(sae, name)
-        for name in ("l1_coefficient", "aux_coefficient", "learning_rate")
-        if sae.HasField(name)
-    }
+    optional: dict[str, Any] = {name: getattr(sae, name) for name in _OPTIONAL if sae.HasField(name)}
+    if sae.jumprelu_penalty == v1.JUMP_RELU_PENALTY_TANH:
+        optional["jumprelu_penalty"] = "tanh"
+    if architecture == "matryoshka":
+        optional["matryoshka_widths"] = tuple(sae.matryoshka_widths)
     if spec.dead_window_tokens:
         optional["dead_window_tokens"] = spec.dead_window_tokens
-    k = sae.k if architecture == "topk" else None
+    k = sae.k if architecture in KEEPS_K else None
     return SaeConfig(architecture=architecture, d_in=d_in, d_sae=sae.d_sae, k=k, **optional)
 
 
@@ -112,6 +121,6 @@ def _names(spec: TrainSae, saes: tuple[SaeConfig, ...]) -> tuple[str, ...]:
 
 
 def _name(sae: SaeConfig) -> str:
-    own = f"k{sae.k}" if sae.architecture == "topk" else f"l1-{sae.l1_coefficient:g}"
+    own = f"k{sae.k}" if sae.architecture in KEEPS_K else sae.sparsity.replace("=", "-")
     rate = "" if sae.learning_rate is None else f"-lr{sae.learning_rate:g}"
     return f"{sae.architecture}-{sae.d_sae}-{own}{rate}"

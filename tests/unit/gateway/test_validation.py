@@ -22,6 +22,10 @@ DATASET = v1.ArtifactRef(artifact_id="dataset-given-0")
 SAE = v1.SaeSpec(d_sae=64, k=8)
 
 
+def sae(**fields: Any) -> v1.SaeSpec:
+    return v1.SaeSpec(**({"d_sae": 8, "k": 1} | fields))
+
+
 @pytest.fixture
 def scope(tmp_path: Path) -> Scope:
     store = ArtifactStore(tmp_path / "store")
@@ -77,7 +81,17 @@ def test_a_good_request_passes(scope: Scope) -> None:
         ({"saes": [v1.SaeSpec(d_sae=8, k=9)]}, "saes[0].k", "at most d_sae (8)"),
         ({"saes": [v1.SaeSpec(d_sae=8)]}, "saes[0].k", "at least 1"),
         ({"saes": [v1.SaeSpec(k=8)]}, "saes[0].d_sae", "is 1 to"),
-        ({"saes": [v1.SaeSpec(d_sae=8, k=1, architecture=v1.SAE_ARCHITECTURE_GATED)]}, "saes[0].architecture", "gated"),
+        ({"saes": [sae(architecture=v1.SAE_ARCHITECTURE_TRANSCODER)]}, "saes[0].architecture", "transcoder"),
+        ({"saes": [sae(architecture=v1.SAE_ARCHITECTURE_JUMPRELU)]}, "saes[0].k", "jumprelu takes l0_coefficient"),
+        ({"saes": [sae(architecture=v1.SAE_ARCHITECTURE_BATCHTOPK, k=0)]}, "saes[0].k", "at least 1"),
+        ({"saes": [sae(l0_coefficient=-1)]}, "saes[0].l0_coefficient", "at least 0"),
+        ({"saes": [sae(bandwidth=0)]}, "saes[0].bandwidth", "positive"),
+        ({"saes": [sae(jumprelu_penalty=9)]}, "saes[0].jumprelu_penalty", "l0 or tanh"),
+        (
+            {"saes": [sae(architecture=v1.SAE_ARCHITECTURE_MATRYOSHKA, matryoshka_widths=[4, 4, 8])]},
+            "saes[0].matryoshka_widths",
+            "end with d_sae (8)",
+        ),
         ({"learning_rate": 0.0}, "learning_rate", "positive"),
         ({"device": "tpu"}, "device", "cuda"),
         ({"dtype": "float8"}, "dtype", "float32"),

@@ -12,7 +12,7 @@ from tiny import BOS, CONTEXT, D_MODEL, VOCAB, language_model
 from mistudio_sae.features import FeatureConfig, FeatureStore, extract_features
 from mistudio_sae.models import HookPoint, LanguageModel, capture
 from mistudio_sae.reporting import Reporter, SilentReporter
-from mistudio_sae.saes import Sae, SaeConfig, build_sae
+from mistudio_sae.saes import KEEPS_K, BatchTopKSae, GatedSae, Sae, SaeConfig, build_sae
 from mistudio_sae.tokens import TokensReader, TokensWriter
 
 HOOK = HookPoint.parse("layer.1.resid_post")
@@ -21,13 +21,15 @@ SMALL = FeatureConfig(top_k=4, left_tokens=2, right_tokens=1, quantile_bands=2, 
 
 
 def sae(architecture: str = "topk", d_sae: int = D_SAE, seed: int = 0) -> Sae:
-    k = 4 if architecture == "topk" else None
+    k = 4 if architecture in KEEPS_K else None
     generator = torch.Generator().manual_seed(seed)
     made = build_sae(SaeConfig(architecture=architecture, d_in=D_MODEL, d_sae=d_sae, k=k), generator)
     with torch.no_grad():
         for parameter in made.parameters():
             parameter.add_(0.1 * torch.randn(parameter.shape, generator=generator))
-        made.b_enc[3] = -1e6  # a dead latent
+        (made.b_gate if isinstance(made, GatedSae) else made.b_enc)[3] = -1e6  # a dead latent
+        if isinstance(made, BatchTopKSae):
+            made.threshold.fill_(0.5)
     return made.requires_grad_(requires_grad=False)
 
 

@@ -34,6 +34,38 @@ def test_a_round_trip_keeps_everything(tmp_path: Path, architecture: str) -> Non
     assert not any(parameter.requires_grad for parameter in loaded.sae.parameters())
 
 
+@pytest.mark.parametrize("architecture", ["gated", "jumprelu"])
+def test_a_round_trip_keeps_what_an_architecture_has_of_its_own(tmp_path: Path, architecture: str) -> None:
+    made = sae(architecture)
+    save_saelens(tmp_path, made, PROVENANCE)
+    loaded = load_saelens(tmp_path)
+    assert loaded.config == made.config
+    for name, value in made.state_dict().items():
+        torch.testing.assert_close(loaded.sae.state_dict()[name], value)
+    torch.testing.assert_close(loaded.sae.encode(X), made.encode(X))
+
+
+@pytest.mark.parametrize("architecture", ["batchtopk", "matryoshka"])
+def test_what_has_one_threshold_is_written_as_jumprelu(tmp_path: Path, architecture: str) -> None:
+    made = sae(architecture)
+    save_saelens(tmp_path, made, PROVENANCE)
+    assert json.loads((tmp_path / "cfg.json").read_text())["architecture"] == "jumprelu"
+    assert load_file(tmp_path / "sae_weights.safetensors")["threshold"].tolist() == [0.5] * 24
+    loaded = load_saelens(tmp_path)
+    assert loaded.config.architecture == "jumprelu"
+    assert made.encode(X).count_nonzero() > 0
+    torch.testing.assert_close(loaded.sae.encode(X), made.encode(X))
+
+
+@pytest.mark.parametrize("architecture", ["gated", "jumprelu"])
+def test_an_encoder_without_the_decoders_bias_is_folded(tmp_path: Path, architecture: str) -> None:
+    made = sae(architecture)
+    save_saelens(tmp_path, made, PROVENANCE)
+    path = tmp_path / "cfg.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"apply_b_dec_to_input": False}))
+    torch.testing.assert_close(load_saelens(tmp_path).sae.encode(X), made.encode(X + made.b_dec), rtol=1e-5, atol=1e-5)
+
+
 @pytest.mark.parametrize("architecture", ["topk", "standard"])
 def test_keys_and_shapes_are_those_of_saelens(tmp_path: Path, architecture: str) -> None:
     save_saelens(tmp_path, sae(architecture), PROVENANCE, torch.zeros(24))

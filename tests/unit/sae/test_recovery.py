@@ -30,6 +30,22 @@ def batches() -> torch.Tensor:
     [
         SaeConfig("topk", D_IN, 2 * FEATURES, k=ACTIVE, learning_rate=3e-3, dead_window_tokens=20 * BATCH),
         SaeConfig("standard", D_IN, 2 * FEATURES, l1_coefficient=0.5, learning_rate=3e-3),
+        SaeConfig("gated", D_IN, 2 * FEATURES, l1_coefficient=5, learning_rate=3e-3),
+        SaeConfig("batchtopk", D_IN, 2 * FEATURES, k=ACTIVE, learning_rate=3e-3, dead_window_tokens=20 * BATCH),
+        # Thresholds move by the logarithm: from small ones a run of 600 steps would not get anywhere.
+        SaeConfig(
+            "jumprelu", D_IN, 2 * FEATURES, l0_coefficient=3, initial_threshold=1, bandwidth=0.5, learning_rate=3e-3
+        ),
+        # A prefix with fewer latents than there are features has to merge some.
+        SaeConfig(
+            "matryoshka",
+            D_IN,
+            2 * FEATURES,
+            k=ACTIVE,
+            matryoshka_widths=(FEATURES, 2 * FEATURES),
+            learning_rate=3e-3,
+            dead_window_tokens=20 * BATCH,
+        ),
     ],
     ids=lambda config: config.architecture,
 )

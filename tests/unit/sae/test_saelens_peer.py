@@ -19,6 +19,7 @@ from tiny import CONTEXT, D_MODEL, language_model, write_tokens
 from mistudio_sae.evaluation import evaluate
 from mistudio_sae.formats import SaeProvenance, save_saelens
 from mistudio_sae.reporting import SilentReporter
+from mistudio_sae.saes import ARCHITECTURES
 
 PYTHON = os.environ.get("MISTUDIO_SAELENS_PYTHON", "")
 pytestmark = [
@@ -40,7 +41,7 @@ SAME_NAMES = {
 }
 
 
-@pytest.mark.parametrize("architecture", ["topk", "standard"])
+@pytest.mark.parametrize("architecture", ARCHITECTURES)
 def test_saelens_agrees(tmp_path: Path, architecture: str) -> None:
     lm, made = language_model(), sae(architecture)
     reader = write_tokens(tmp_path / "tokens")

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from mistudio_sae.errors import ConfigError
-from mistudio_sae.saes import Sae, SaeConfig, TopKSae, build_sae
+from mistudio_sae.saes import ARCHITECTURES, Sae, SaeConfig, TopKSae, build_sae
+from mistudio_sae.saes.top import decode_rows
 
 D_IN, D_SAE, TOKENS, K = 6, 20, 7, 3
 Array = npt.NDArray[np.float64]
@@ -159,7 +160,7 @@ def test_fired_counts_and_leading_dimensions(architecture: str) -> None:
 def test_sparse_and_dense_decoding_agree() -> None:
     sae, x = make("topk"), data()
     assert isinstance(sae, TopKSae)
-    torch.testing.assert_close(sae._decode_sparse(*sae.encode_sparse(x)) + sae.b_dec, sae(x))
+    torch.testing.assert_close(decode_rows(*sae.encode_sparse(x), sae.W_dec) + sae.b_dec, sae(x))
 
 
 @pytest.mark.parametrize("architecture", ["standard", "topk"])
@@ -198,7 +199,9 @@ def test_topk_decoder_stays_on_the_unit_sphere() -> None:
     torch.testing.assert_close((sae.W_dec.grad * sae.W_dec).sum(1), torch.zeros(D_SAE), rtol=0, atol=1e-5)
 
 
-@pytest.mark.parametrize(("architecture", "norm"), [("standard", 0.1), ("topk", 1.0)])
+@pytest.mark.parametrize(
+    ("architecture", "norm"), [("standard", 0.1), *((name, 1.0) for name in ARCHITECTURES if name != "standard")]
+)
 def test_the_encoder_starts_as_the_decoders_transpose(architecture: str, norm: float) -> None:
     sae = build_sae(SaeConfig(architecture, D_IN, D_SAE, k=K), torch.Generator().manual_seed(0))  # type: ignore[arg-type]
     assert torch.equal(sae.W_enc, sae.W_dec.T)
@@ -219,6 +222,12 @@ def test_the_encoder_starts_as_the_decoders_transpose(architecture: str, norm: f
         ("aux_coefficient", {"aux_coefficient": -1.0}),
         ("learning_rate", {"learning_rate": 0.0}),
         ("b_dec_init", {"b_dec_init": "median"}),
+        ("k", {"architecture": "batchtopk", "k": None}),
+        ("l0_coefficient", {"l0_coefficient": -1.0}),
+        ("bandwidth", {"bandwidth": 0.0}),
+        ("jumprelu_penalty", {"jumprelu_penalty": "l2"}),
+        ("matryoshka_widths", {"architecture": "matryoshka", "matryoshka_widths": (4, 4, D_SAE)}),
+        ("matryoshka_widths", {"architecture": "matryoshka", "matryoshka_widths": (4, D_SAE - 1)}),
         ("dead_window_tokens", {"dead_window_tokens": 0}),
     ],
 )

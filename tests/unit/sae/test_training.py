@@ -11,7 +11,7 @@ from tiny import CONTEXT, D_MODEL, language_model, write_tokens
 from mistudio_sae.errors import CheckpointError, ConfigError, DivergenceError, HookPointError, TokensFormatError
 from mistudio_sae.models import HookPoint, LanguageModel, capture
 from mistudio_sae.reporting import Stopped, StopRequest
-from mistudio_sae.saes import SaeConfig
+from mistudio_sae.saes import ARCHITECTURES, SaeConfig
 from mistudio_sae.tokens import TokensReader, TokensWriter
 from mistudio_sae.training import TrainedSae, TrainingConfig, train
 
@@ -110,13 +110,14 @@ def test_more_tokens_than_the_dataset_has_repeat_it_and_say_so(run: Run) -> None
 
 @pytest.mark.parametrize("request_", [StopRequest.PAUSE, StopRequest.DRAIN])
 def test_pause_and_resume_equal_an_uninterrupted_run(run: Run, request_: StopRequest) -> None:
+    saes = tuple(dataclasses.replace(TOPK, architecture=architecture) for architecture in ARCHITECTURES)
     whole_reporter = RecordingReporter()
-    whole = run(whole_reporter, saes=(TOPK, STANDARD), folder="whole")
+    whole = run(whole_reporter, saes=saes, folder="whole")
     first, second = RecordingReporter(request_, stop_at_tokens=64 * 17), RecordingReporter()
     with pytest.raises(Stopped) as caught:
-        run(first, saes=(TOPK, STANDARD))
+        run(first, saes=saes)
     assert caught.value.request is request_
-    resumed = run(second, saes=(TOPK, STANDARD))
+    resumed = run(second, saes=saes)
     assert "info: resumed after 1088 tokens (step 17)" in second.logs
     for one, other in zip(whole, resumed, strict=True):
         assert_equal(one, other)

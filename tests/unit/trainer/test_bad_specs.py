@@ -32,7 +32,7 @@ def inputs(workshop: Workshop) -> tuple[str, str]:
         ({"saes": [TOPK, SaeSpec(d_sae=24, k=25)]}, r"saes\[1\].k: must be between 1 and d_sae = 24, not 25"),
         ({"saes": [SaeSpec(d_sae=24)]}, r"saes\[0\].k: must be between 1"),
         (
-            {"saes": [SaeSpec(d_sae=24, architecture=v1.SAE_ARCHITECTURE_GATED)]},
+            {"saes": [SaeSpec(d_sae=24, architecture=v1.SAE_ARCHITECTURE_TRANSCODER)]},
             r"saes\[0\].architecture: this version",
         ),
         ({"saes": [TOPK, TOPK]}, r"saes\[1\].name: another SAE is called topk-24-k4"),

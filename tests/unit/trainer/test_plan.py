@@ -49,6 +49,26 @@ def test_what_is_set_is_taken_even_if_it_is_zero() -> None:
     assert plan.names == ("mine", "topk-64-k8")
 
 
+def test_each_architecture_takes_its_own_fields() -> None:
+    saes = [
+        SaeSpec(architecture=v1.SAE_ARCHITECTURE_GATED, d_sae=64, l1_coefficient=2),
+        SaeSpec(architecture=v1.SAE_ARCHITECTURE_BATCHTOPK, d_sae=64, k=8),
+        SaeSpec(
+            architecture=v1.SAE_ARCHITECTURE_JUMPRELU,
+            d_sae=64,
+            l0_coefficient=3,
+            bandwidth=0.5,
+            jumprelu_penalty=v1.JUMP_RELU_PENALTY_TANH,
+        ),
+        SaeSpec(architecture=v1.SAE_ARCHITECTURE_MATRYOSHKA, d_sae=64, k=8, matryoshka_widths=[16, 64]),
+    ]
+    plan = make_plan(spec(saes=saes), d_in=16, context_length=128)
+
+    assert plan.names == ("gated-64-l1-2", "batchtopk-64-k8", "jumprelu-64-tanh-3", "matryoshka-64-k8")
+    assert [sae.k for sae in plan.saes] == [None, 8, None, 8]
+    assert (plan.saes[2].bandwidth, plan.saes[3].widths) == (0.5, (16, 64))
+
+
 @pytest.mark.parametrize(
     ("d_in", "hooks", "batch", "expected"),
     [(16, 1, 4096, 65_536), (4096, 1, 4096, 16_384), (4096, 4, 1024, 4096), (16, 1, 65_536, 262_144)],

@@ -10,6 +10,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -18,7 +19,7 @@ from mistudio_sae.errors import SaeFormatError
 from mistudio_sae.formats.files import assemble, check_shapes, integer, read_json, read_tensors, sae_config
 from mistudio_sae.formats.provenance import LoadedSae, SaeProvenance
 from mistudio_sae.formats.saelens_names import hook_point_name, saelens_hook_name
-from mistudio_sae.saes import Sae
+from mistudio_sae.saes import Architecture, BatchTopKSae, JumpReluSae, Sae
 
 LAYOUT_VERSION = "6.54.12"
 CONFIG_FILE = "cfg.json"
@@ -26,19 +27,19 @@ WEIGHTS_FILE = "sae_weights.safetensors"
 SPARSITY_FILE = "sparsity.safetensors"
 _OWN_CONFIG = "mistudio_config"
 _OWN_HOOK = "mistudio_hook_point"
-_ARCHITECTURES = ("standard", "topk")
+_ARCHITECTURES = ("standard", "topk", "gated", "jumprelu")
+_AS: dict[Architecture, str] = {"batchtopk": "jumprelu", "matryoshka": "jumprelu"}
+"""SAELens has inference classes for these under another name: one threshold is as many equal ones."""
 
 
 def save_saelens(folder: str | Path, sae: Sae, provenance: SaeProvenance, sparsity: Tensor | None = None) -> None:
     """Write an SAE whose activation scale is folded in; sparsity is log10 firing frequency [d_sae].
 
-    Raises `SaeFormatError` when SAELens has no inference class for the architecture.
+    A batch top-k or Matryoshka SAE is written as the JumpReLU SAE that it is outside of training.
     """
-    if sae.config.architecture not in _ARCHITECTURES:
-        raise SaeFormatError(f"SAELens has no {sae.config.architecture!r}; convert the SAE to one of {_ARCHITECTURES}.")
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
-    weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in sae.state_dict().items()}
+    weights = {name: tensor.detach().cpu().float().contiguous() for name, tensor in _weights(sae).items()}
     save_file(weights, target / WEIGHTS_FILE)
     (target / CONFIG_FILE).write_text(json.dumps(_config(sae, provenance), indent=2) + "\n", encoding="utf-8")
     if sparsity is not None:
@@ -56,13 +57,30 @@ def load_saelens(folder: str | Path) -> LoadedSae:
     architecture = _architecture(raw, path)
     d_in, d_sae = integer(raw, "d_in", path), integer(raw, "d_sae", path)
     tensors = read_tensors(Path(folder) / WEIGHTS_FILE)
-    shapes = {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_enc": (d_sae,), "b_dec": (d_in,)}
-    check_shapes(tensors, shapes, Path(folder) / WEIGHTS_FILE)
+    check_shapes(tensors, _shapes(architecture, d_in, d_sae), Path(folder) / WEIGHTS_FILE)
     _fold(tensors, raw, architecture)
+    if architecture == "jumprelu":
+        tensors["log_threshold"] = tensors.pop("threshold").clamp_min(torch.finfo(torch.float32).tiny).log()
     k = integer(_with_k(raw), "k", path) if architecture == "topk" else None
     own = {**_own_config(raw), "architecture": architecture, "d_in": d_in, "d_sae": d_sae, "k": k}
     config = sae_config(path, **own)
     return LoadedSae(assemble(config, tensors), config, _provenance(raw), _sparsity(Path(folder), d_sae))
+
+
+def _weights(sae: Sae) -> dict[str, Tensor]:
+    """The tensors by SAELens' names."""
+    weights = dict(sae.state_dict())
+    if isinstance(sae, JumpReluSae):
+        weights["threshold"] = weights.pop("log_threshold").exp()
+    elif isinstance(sae, BatchTopKSae):
+        weights["threshold"] = weights["threshold"].clamp_min(0).expand(sae.config.d_sae)
+    return weights
+
+
+def _shapes(architecture: str, d_in: int, d_sae: int) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_dec": (d_in,)}
+    own = {"gated": ("b_gate", "b_mag", "r_mag"), "jumprelu": ("b_enc", "threshold")}.get(architecture, ("b_enc",))
+    return shapes | dict.fromkeys(own, (d_sae,))
 
 
 def _config(sae: Sae, provenance: SaeProvenance) -> dict[str, Any]:
@@ -85,7 +103,7 @@ def _config(sae: Sae, provenance: SaeProvenance) -> dict[str, Any]:
             "dataset_path": provenance.dataset,
             **own,
         },
-        "architecture": sae.config.architecture,
+        "architecture": _AS.get(sae.config.architecture, sae.config.architecture),
     }
     if sae.config.architecture == "topk":
         config |= {"k": sae.config.k, "rescale_acts_by_decoder_norm": False}
@@ -110,7 +128,12 @@ def _architecture(raw: dict[str, Any], path: Path) -> str:
 def _fold(tensors: dict[str, Tensor], raw: dict[str, Any], architecture: str) -> None:
     """Rewrite weights for f = act((x - b_dec) W_enc + b_enc), whatever the options said."""
     if not raw.get("apply_b_dec_to_input", True):
-        tensors["b_enc"] = tensors["b_enc"] + tensors["b_dec"] @ tensors["W_enc"]
+        missing = tensors["b_dec"] @ tensors["W_enc"]
+        if architecture == "gated":
+            tensors["b_gate"] = tensors["b_gate"] + missing
+            tensors["b_mag"] = tensors["b_mag"] + tensors["r_mag"].exp() * missing
+        else:
+            tensors["b_enc"] = tensors["b_enc"] + missing
     if architecture == "topk" and raw.get("rescale_acts_by_decoder_norm", False):
         norms = tensors["W_dec"].norm(dim=1).clamp(min=1e-8)
         tensors["W_enc"] = tensors["W_enc"] * norms
@@ -125,7 +148,9 @@ def _with_k(raw: dict[str, Any]) -> dict[str, Any]:
 
 def _own_config(raw: dict[str, Any]) -> dict[str, Any]:
     own = _metadata(raw).get(_OWN_CONFIG)
-    return dict(own) if isinstance(own, dict) else {}
+    # JSON has no tuples.
+    plain = own if isinstance(own, dict) else {}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in plain.items()}
 
 
 def _metadata(raw: dict[str, Any]) -> dict[str, Any]:

@@ -3,12 +3,23 @@
 import torch
 
 from mistudio_sae.saes.base import Sae
-from mistudio_sae.saes.config import Architecture, SaeConfig
+from mistudio_sae.saes.batchtopk import BatchTopKSae
+from mistudio_sae.saes.config import KEEPS_K, Architecture, SaeConfig
+from mistudio_sae.saes.gated import GatedSae
+from mistudio_sae.saes.jumprelu import JumpReluSae
 from mistudio_sae.saes.loss import LossTerms
+from mistudio_sae.saes.matryoshka import MatryoshkaSae
 from mistudio_sae.saes.standard import StandardSae
 from mistudio_sae.saes.topk import TopKSae
 
-ARCHITECTURES: dict[Architecture, type[Sae]] = {"standard": StandardSae, "topk": TopKSae}
+ARCHITECTURES: dict[Architecture, type[Sae]] = {
+    "standard": StandardSae,
+    "topk": TopKSae,
+    "gated": GatedSae,
+    "batchtopk": BatchTopKSae,
+    "jumprelu": JumpReluSae,
+    "matryoshka": MatryoshkaSae,
+}
 """The class of each architecture name; a new architecture is one file and one line here and in `SaeConfig`."""
 
 
@@ -17,4 +28,18 @@ def build_sae(config: SaeConfig, generator: torch.Generator) -> Sae:
     return ARCHITECTURES[config.architecture](config, generator)
 
 
-__all__ = ["ARCHITECTURES", "Architecture", "LossTerms", "Sae", "SaeConfig", "StandardSae", "TopKSae", "build_sae"]
+__all__ = [
+    "ARCHITECTURES",
+    "KEEPS_K",
+    "Architecture",
+    "BatchTopKSae",
+    "GatedSae",
+    "JumpReluSae",
+    "LossTerms",
+    "MatryoshkaSae",
+    "Sae",
+    "SaeConfig",
+    "StandardSae",
+    "TopKSae",
+    "build_sae",
+]

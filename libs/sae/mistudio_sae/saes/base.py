@@ -27,8 +27,11 @@ class Sae(nn.Module, ABC):
         decoder = norm * nn.functional.normalize(directions, dim=1)
         self.W_dec = nn.Parameter(decoder)
         self.W_enc = nn.Parameter(decoder.T.contiguous())
-        self.b_enc = nn.Parameter(torch.zeros(config.d_sae))
         self.b_dec = nn.Parameter(torch.zeros(config.d_in))
+        self._add_encoder_parameters()
+
+    def _add_encoder_parameters(self) -> None:
+        self.b_enc = nn.Parameter(torch.zeros(self.config.d_sae))
 
     def pre_activations(self, x: Tensor) -> Tensor:
         """Return (x - b_dec) W_enc + b_enc, [..., d_sae], for x [..., d_in]."""

@@ -16,6 +16,6 @@ class LossTerms:
     sparsity: Tensor
     """The penalty with its coefficient, detached; 0 for architectures without one."""
     auxiliary: Tensor
-    """The AuxK loss without its coefficient, detached; 0 where nothing is dead."""
+    """The AuxK loss without its coefficient, or gated's loss of the gate path, detached; 0 where there is none."""
     fired: Tensor
     """int64 [d_sae]: in how many of the B tokens each latent was above 0."""

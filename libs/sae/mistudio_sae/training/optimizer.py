@@ -4,12 +4,14 @@ import math
 
 import torch
 
-from mistudio_sae.saes import Architecture, Sae, SaeConfig
+from mistudio_sae.saes import KEEPS_K, Sae, SaeConfig
 
-_RATES: dict[Architecture, float] = {"standard": 3e-3, "topk": 3e-3}
+_RATE = 3e-3
 _REFERENCE_LATENTS = 2048
-_EPSILON: dict[Architecture, float] = {"standard": 1e-8, "topk": 6.25e-10}
+_EPSILON, _EPSILON_OF_TOP_K = 1e-8, 6.25e-10
 _BETAS = (0.9, 0.999)
+_WITHOUT_MOMENTUM = (0.0, 0.999)
+"""For thresholds, whose gradients are rare and large: Rajamanoharan et al. 2024b, appendix."""
 
 
 def default_learning_rate(config: SaeConfig) -> float:
@@ -18,10 +20,11 @@ def default_learning_rate(config: SaeConfig) -> float:
     Chosen by sweep at up to 2,048 latents and runs of 10⁵ to 10⁶ tokens; it falls with 1 / √d_sae for wider
     dictionaries, as Gao et al. 2024 found.
     """
-    return _RATES[config.architecture] * min(1.0, math.sqrt(_REFERENCE_LATENTS / config.d_sae))
+    return _RATE * min(1.0, math.sqrt(_REFERENCE_LATENTS / config.d_sae))
 
 
 def build_adam(sae: Sae) -> torch.optim.Adam:
     """Return a fused Adam over the parameters of `sae`; the learning rate is set at each step."""
-    epsilon = _EPSILON[sae.config.architecture]
-    return torch.optim.Adam(sae.parameters(), lr=0.0, betas=_BETAS, eps=epsilon, fused=True)
+    epsilon = _EPSILON_OF_TOP_K if sae.config.architecture in KEEPS_K else _EPSILON
+    betas = _WITHOUT_MOMENTUM if sae.config.architecture == "jumprelu" else _BETAS
+    return torch.optim.Adam(sae.parameters(), lr=0.0, betas=betas, eps=epsilon, fused=True)

@@ -65,7 +65,7 @@ class Trainee:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return weights, optimizer, counters and scale as tensors (not copies)."""
-        state = {f"sae.{name}": value.detach() for name, value in self.sae.named_parameters()}
+        state = {f"sae.{name}": value for name, value in self.sae.state_dict().items()}
         for name, parameter in self.sae.named_parameters():
             for key, value in self.optimizer.state[parameter].items():
                 state[f"optimizer.{name}.{key}"] = value
@@ -75,8 +75,9 @@ class Trainee:
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Continue where the trainee that gave `state` was."""
+        for name, value in self.sae.state_dict().items():
+            value.copy_(state[f"sae.{name}"])
         for name, parameter in self.sae.named_parameters():
-            parameter.copy_(state[f"sae.{name}"])
             prefix = f"optimizer.{name}."
             moments = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
             self.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in moments.items()}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import re
 
@@ -13,9 +14,23 @@ from mistudio_gateway.validation.scope import Scope
 DEFAULT_BATCH_TOKENS = 4096
 MAX_D_SAE = 4_194_304
 MAX_SAES = 256
-BUILT = (v1.SAE_ARCHITECTURE_UNSPECIFIED, v1.SAE_ARCHITECTURE_TOPK, v1.SAE_ARCHITECTURE_STANDARD)
-"""Architectures that the trainer has."""
+KEEP_K = (
+    v1.SAE_ARCHITECTURE_UNSPECIFIED,
+    v1.SAE_ARCHITECTURE_TOPK,
+    v1.SAE_ARCHITECTURE_BATCHTOPK,
+    v1.SAE_ARCHITECTURE_MATRYOSHKA,
+)
+"""Architectures whose sparsity is k."""
+PENALIZE = {
+    v1.SAE_ARCHITECTURE_STANDARD: "l1_coefficient",
+    v1.SAE_ARCHITECTURE_GATED: "l1_coefficient",
+    v1.SAE_ARCHITECTURE_JUMPRELU: "l0_coefficient",
+}
+"""Architectures whose sparsity is a penalty, to the field with its weight."""
 DTYPES = ("", "float32", "bfloat16")
+_NAMES: dict[int, str] = {
+    number: name.removeprefix("SAE_ARCHITECTURE_").lower() for name, number in v1.SaeArchitecture.items()
+}
 _LAYER = re.compile(r"layer\.(\d{1,4})\.(resid_pre|resid_post|attn_out|mlp_in|mlp_out)")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
 _DEVICE = re.compile(r"|cpu|cuda(:\d+)?")
@@ -57,25 +72,37 @@ def check_device(device: str, path: str, scope: Scope) -> None:
 
 def _sae(sae: v1.SaeSpec, path: str, scope: Scope) -> None:
     scope.require(0 < sae.d_sae <= MAX_D_SAE, f"{path}.d_sae", f"is 1 to {MAX_D_SAE}")
-    if sae.architecture not in BUILT:
-        name = _architecture(sae)
-        scope.refuse(f"{path}.architecture", f"{name} cannot be trained by this version: topk and standard can")
-    elif sae.architecture == v1.SAE_ARCHITECTURE_STANDARD:
-        scope.require(not sae.k, f"{path}.k", "belongs to topk; a standard SAE takes l1_coefficient")
-        scope.require(0 <= sae.l1_coefficient < math.inf, f"{path}.l1_coefficient", "is at least 0, and finite")
-    else:
+    name = _architecture(sae)
+    if sae.architecture in KEEP_K:
         scope.require(sae.k > 0, f"{path}.k", "is at least 1: the active latents a token")
         scope.require(sae.k <= sae.d_sae, f"{path}.k", f"is at most d_sae ({sae.d_sae})")
-    if sae.HasField("aux_coefficient"):
-        scope.require(0 <= sae.aux_coefficient < math.inf, f"{path}.aux_coefficient", "is at least 0, and finite")
-    if sae.HasField("learning_rate"):
-        scope.require(0 < sae.learning_rate < math.inf, f"{path}.learning_rate", "is positive and finite")
+    elif sae.architecture in PENALIZE:
+        weight = PENALIZE[sae.architecture]
+        scope.require(not sae.k, f"{path}.k", f"belongs to topk, batchtopk and matryoshka; {name} takes {weight}")
+    else:
+        built = ", ".join(_NAMES[architecture] for architecture in (*KEEP_K[1:], *PENALIZE))
+        scope.refuse(f"{path}.architecture", f"{name} cannot be trained by this version: {built} can")
+    for field in ("l1_coefficient", "l0_coefficient", "aux_coefficient"):
+        if sae.HasField(field):
+            scope.require(0 <= getattr(sae, field) < math.inf, f"{path}.{field}", "is at least 0, and finite")
+    for size in ("learning_rate", "bandwidth", "initial_threshold"):
+        if sae.HasField(size):
+            scope.require(0 < getattr(sae, size) < math.inf, f"{path}.{size}", "is positive and finite")
+    _own_fields(sae, path, scope)
+
+
+def _own_fields(sae: v1.SaeSpec, path: str, scope: Scope) -> None:
+    known = sae.jumprelu_penalty in v1.JumpReluPenalty.values()
+    scope.require(known, f"{path}.jumprelu_penalty", "is l0 or tanh")
+    widths = list(sae.matryoshka_widths)
+    if widths and sae.architecture == v1.SAE_ARCHITECTURE_MATRYOSHKA:
+        rises = all(low < high for low, high in itertools.pairwise((0, *widths)))
+        fits = rises and widths[-1] == sae.d_sae
+        scope.require(fits, f"{path}.matryoshka_widths", f"rise, and end with d_sae ({sae.d_sae})")
 
 
 def _architecture(sae: v1.SaeSpec) -> str:
-    known = sae.architecture in v1.SaeArchitecture.values()  # a newer client may know more
-    name = v1.SaeArchitecture.Name(sae.architecture) if known else f"number {sae.architecture}"
-    return name.removeprefix("SAE_ARCHITECTURE_").lower()
+    return _NAMES.get(sae.architecture, f"number {sae.architecture}")  # a newer client may know more
 
 
 def _budget(spec: v1.TrainSae, path: str, scope: Scope) -> None:
