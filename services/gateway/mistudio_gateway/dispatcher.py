@@ -83,6 +83,20 @@ class Dispatcher:
                 return False
         return True
 
+    async def remove_leftover(self, job: v1.Job) -> bool:
+        """Removes a message that a job which is over still has, unless it was put back meanwhile; True if it had one.
+
+        A broker that is killed while it takes out an acknowledged message may keep it, and never hand it out again.
+        """
+        with broker_answers():
+            try:
+                message = await self._js.get_last_msg(names.JOBS_STREAM, _subject(job))
+                if int((message.headers or {}).get(names.ENQUEUE_COUNT, 0)) > job.enqueue_count or message.seq is None:
+                    return False
+                return await self._js.delete_msg(names.JOBS_STREAM, message.seq)
+            except NotFoundError:
+                return False
+
     async def enqueued_jobs(self) -> set[str]:
         """Returns the ids of all jobs that have a message; it may miss some where others are taken out meanwhile."""
         found: set[str] = set()

@@ -13,6 +13,8 @@ from mistudio_runtime.errors import MeshError
 
 log = structlog.get_logger(__name__)
 
+_LATE_SECONDS = 1.0
+"""A gateway that stood still for longer drops what it kept: the attempt may have gone on, and ended, at another one."""
 INTERVAL_SECONDS = 0.2
 """A little less than that of workers, which reaches the gateway with jitter."""
 
@@ -22,6 +24,8 @@ class _Pause:
     """The time after an event in which its job stores no other one."""
 
     over: asyncio.TimerHandle
+    due: float
+    """When it ends, by the loop's clock."""
     newest: v1.JobEvent | None = None
 
 
@@ -66,12 +70,14 @@ class PacedProgress:
         self._pauses.clear()
 
     def _pause(self, job_id: str, newest: v1.JobEvent | None = None) -> None:
-        over = asyncio.get_running_loop().call_later(self._interval, self._go_on, job_id)
-        self._pauses[job_id] = _Pause(over, newest)
+        loop = asyncio.get_running_loop()
+        due = loop.time() + self._interval
+        self._pauses[job_id] = _Pause(loop.call_at(due, self._go_on, job_id), due, newest)
 
     def _go_on(self, job_id: str) -> None:
-        newest = self._pauses.pop(job_id).newest
-        if newest is None:
+        pause = self._pauses.pop(job_id)
+        newest = pause.newest
+        if newest is None or asyncio.get_running_loop().time() - pause.due > _LATE_SECONDS:
             return
         self._pause(job_id, newest)
         task = asyncio.get_running_loop().create_task(self.flush(job_id))

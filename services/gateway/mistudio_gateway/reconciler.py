@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, timedelta
 
 import structlog
+from google.protobuf.timestamp_pb2 import Timestamp
 from nats.aio.client import Client
 
 from mistudio import v1
@@ -30,6 +31,8 @@ _KICK_SECONDS = 0.02
 _ORPHAN_ROUND_SECONDS = 60.0
 _PROMPT_SECONDS = 1.0
 """Within which a broker in good health answers."""
+_LEFTOVER_AGE = timedelta(minutes=1)
+"""A worker has acknowledged the message of a job that ended by then."""
 _AT_A_TIME = 500
 _MISSING_PARENT_AGE = timedelta(minutes=5)
 
@@ -132,7 +135,7 @@ class Reconciler:
             await self._fail_waiting(job, dependencies.parent_failure(parent))
         elif dependencies.ready(job, find):
             await self._release(job)
-        elif any(find(parent) is None for parent in job.depends_on) and _age(job) > _MISSING_PARENT_AGE:
+        elif any(find(parent) is None for parent in job.depends_on) and _since(job.create_time) > _MISSING_PARENT_AGE:
             missing = v1.Failure(
                 reason="DEPENDENCY_MISSING",
                 message="a job that it needs was never recorded: submit it again",
@@ -216,10 +219,19 @@ class Reconciler:
             for job in self._ledger.in_states(v1.JOB_STATE_QUEUED):
                 if job.id not in enqueued:
                     await self._enqueue_orphan(job.id)
+            await self._for_all(self._over(enqueued), self._remove_leftover)
         except MeshError as error:
             log.warning("orphans have to wait", reason=error.reason)
         except Exception:  # as above: the next round tries again
             log.exception("orphans cannot be enqueued")
+
+    def _over(self, enqueued: Iterable[str]) -> list[v1.Job]:
+        found = [job for job in map(self._ledger.mirrored, enqueued) if job is not None]
+        return [job for job in found if state_machine.is_terminal(job) and _since(job.end_time) > _LEFTOVER_AGE]
+
+    async def _remove_leftover(self, job: v1.Job) -> None:
+        if await self._dispatcher.remove_leftover(job):
+            log.warning("message of a job that is over was left", job=job.id)
 
     async def _enqueue_orphan(self, job_id: str) -> None:
         job = await self._ledger.get(job_id)  # the mirror may be behind
@@ -228,5 +240,5 @@ class Reconciler:
             await self._dispatcher.enqueue(job, lost=True)
 
 
-def _age(job: v1.Job) -> timedelta:
-    return utc_now() - job.create_time.ToDatetime(UTC)
+def _since(time: Timestamp) -> timedelta:
+    return utc_now() - time.ToDatetime(UTC)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 
 import pytest
 
@@ -116,6 +117,18 @@ async def test_of_progress_the_first_and_the_newest_are_stored() -> None:
     assert not paced.keeps(JOB)
     await paced.add(progress(JOB, 0.95))
     await eventually(lambda: log.fractions[-1] == 0.95)
+
+
+async def test_a_gateway_that_stood_still_does_not_tell_old_progress() -> None:
+    log = Log()
+    paced = PacedProgress(log.store, interval=0.05)
+    await paced.add(progress(JOB, 0.1))
+    await paced.add(progress(JOB, 0.2))
+    time.sleep(1.2)  # noqa: ASYNC251 - as if it were stopped by a signal
+    await eventually(lambda: not paced.keeps(JOB))
+    await paced.add(progress(JOB, 0.9))
+    assert log.fractions == [0.1, 0.9]
+    paced.stop()
 
 
 async def test_what_is_kept_is_stored_once_when_it_is_flushed() -> None:
