@@ -32,6 +32,8 @@ async def logged(mesh: Mesh, job_id: str) -> list[str]:
 
 async def test_an_attempt_that_takes_too_long_fails_and_a_retry_goes_on_from_its_checkpoint(mesh: Mesh) -> None:
     await mesh.toy()
+    first = await mesh.submit(count_job(1))  # whoever starts the first process has to wait for what it imports
+    assert (await mesh.until(first.id, *ENDED)).state == v1.JOB_STATE_SUCCEEDED
     job = await mesh.submit(count_job(300, timeout=Duration(seconds=4)))
     failed = await mesh.until(job.id, *ENDED)
     assert (failed.state, failed.failure.reason) == (v1.JOB_STATE_FAILED, "TIMEOUT")
