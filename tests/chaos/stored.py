@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import nats.errors
 from nats.js import JetStreamContext
 from nats.js.api import AckPolicy, ConsumerConfig, DeliverPolicy
+from nats.js.errors import NotFoundError
 
 from mistudio import v1
 from mistudio_runtime.broker import names
@@ -72,7 +73,10 @@ async def _keys(js: JetStreamContext, bucket: str) -> list[str]:
 
 
 async def _has_value(js: JetStreamContext, bucket: str, key: str) -> bool:
-    message = await js.get_last_msg(names.bucket_stream(bucket), f"$KV.{bucket}.{key}")
+    try:
+        message = await js.get_last_msg(names.bucket_stream(bucket), f"$KV.{bucket}.{key}")
+    except NotFoundError:  # it expired after its key had been read
+        return False
     return "KV-Operation" not in (message.headers or {})
 
 
