@@ -18,6 +18,7 @@ from support.waiting import eventually
 
 async def test_the_reports_of_a_frozen_worker_are_refused_when_it_thaws(home: Path, nats_server: NatsServer) -> None:
     async with Mesh(home, nats_server.url) as mesh:
+        mesh.environment["MISTUDIO_ACK_WAIT_SECONDS"] = "4"  # so that a slow machine takes no lease by itself
         await mesh.gateway()
         frozen = await mesh.toy("toy@1")
         job = await mesh.submit(count_job(400))
