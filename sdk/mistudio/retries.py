@@ -53,7 +53,7 @@ class Trial:
     def delay_after(self, error: grpc.RpcError) -> float:
         """Returns the seconds to wait before the next attempt. Raises the SDK's exception if there is none."""
         self._failures += 1
-        rounds, _ = divmod(self._failures, self._gateways)
+        rounds = self._failures // self._gateways
         delay = self._policy.delay(max(1, rounds))
         hopeless = not self._repeatable or status_of(error) is not grpc.StatusCode.UNAVAILABLE
         if hopeless or rounds >= self._policy.attempts or delay >= self.remaining():
