@@ -24,7 +24,11 @@ class Findings:
     notes: list[str] = field(default_factory=list)
     """Worth knowing; no promise is broken."""
 
+    def breaches(self) -> dict[str, list[str]]:
+        """Returns the sentences of all breaches by what they count as."""
+        kinds = ("lost", "duplicated", "half_artifacts", "stale_writes", "leaks", "other")
+        return {kind: getattr(self, kind) for kind in kinds}
+
     def broken(self) -> list[str]:
         """Returns the sentences of all breaches, each with what it counts as."""
-        kinds = ("lost", "duplicated", "half_artifacts", "stale_writes", "leaks", "other")
-        return [f"{kind}: {sentence}" for kind in kinds for sentence in getattr(self, kind)]
+        return [f"{kind}: {sentence}" for kind, sentences in self.breaches().items() for sentence in sentences]

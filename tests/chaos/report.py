@@ -10,7 +10,8 @@ from dataclasses import dataclass, fields
 
 from chaos.findings import Findings
 
-_SHOWN = 40
+_SHOWN = 15
+"""Of each kind."""
 _OWN = re.compile(r"\b(?:job-|sae-|features-|pymp-)?[a-z0-9]{16,}(?:-\d+)?\b|\d+(?:\.\d+)?")
 
 
@@ -25,10 +26,10 @@ class Report:
 
     def lines(self) -> Iterator[str]:
         """Says every breach, and the notes in groups."""
-        broken = self.findings.broken()
-        yield from broken[:_SHOWN]
-        if len(broken) > _SHOWN:
-            yield f"... and {len(broken) - _SHOWN} more"
+        for kind, sentences in self.findings.breaches().items():
+            yield from (f"{kind}: {sentence}" for sentence in sentences[:_SHOWN])
+            if len(sentences) > _SHOWN:
+                yield f"{kind}: ... and {len(sentences) - _SHOWN} more"
         groups: dict[str, list[str]] = collections.defaultdict(list)
         for note in self.findings.notes:
             groups[_OWN.sub("#", note)].append(note)

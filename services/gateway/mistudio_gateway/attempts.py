@@ -17,7 +17,7 @@ from mistudio_gateway.ledger import Ledger, utc_now
 from mistudio_gateway.queues.gate import PAUSED_DELAY, ClaimGate
 from mistudio_gateway.timestamps import set_to_now
 from mistudio_gateway.worker_registry import WorkerRegistry
-from mistudio_runtime.errors import NotFoundError
+from mistudio_runtime.errors import FailedPreconditionError, NotFoundError
 
 _LEDGER_PROGRESS_SECONDS = 2.0
 _AFTER_EXPIRY_SECONDS = 0.1
@@ -144,7 +144,10 @@ class Attempts:
             event.metric.CopyFrom(report.metric)
         else:
             event.log.CopyFrom(report.log)
-        await self._events.append(event, deduplication_id=f"{worker}.{message_id}")
+        try:
+            await self._events.append(event, deduplication_id=f"{worker}.{message_id}")
+        except FailedPreconditionError:
+            return False
         if which == "progress":
             await self._store_progress(report)
         return True
@@ -153,8 +156,12 @@ class Attempts:
         job = self._ledger.mirrored(report.job_id)
         if job is not None and _is_current(job, report.attempt):
             return True
+        return await self.is_current(report.job_id, report.attempt)  # the mirror may be behind
+
+    async def is_current(self, job_id: str, attempt: int) -> bool:
+        """Tells whether an attempt is its job's current one and not over, as the ledger itself has it."""
         try:
-            return _is_current(await self._ledger.get(report.job_id), report.attempt)  # the mirror may be behind
+            return _is_current(await self._ledger.get(job_id), attempt)
         except NotFoundError:
             return False
 

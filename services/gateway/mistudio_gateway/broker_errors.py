@@ -22,6 +22,9 @@ NO_ANSWER = (
 )
 """Whether the broker did what it was asked is unknown after any of these."""
 
+OVERTAKEN = frozenset((10071, 10164))
+"""Codes of a write that named an older message than the last one, or one that others are just writing behind."""
+
 
 @contextmanager
 def broker_answers() -> Iterator[None]:

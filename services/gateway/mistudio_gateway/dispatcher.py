@@ -97,6 +97,26 @@ class Dispatcher:
             except NotFoundError:
                 return False
 
+    async def replace_unreachable(self, job: v1.Job) -> bool:
+        """Gives a job another message if the broker never hands out the one that it has; True if it did.
+
+        An acknowledgement that came late, of an attempt that was lost, may have been cut short as in `remove_leftover`:
+        the broker then keeps the message among those that are done with.
+        """
+        with broker_answers():
+            try:
+                message = await self._js.get_last_msg(names.JOBS_STREAM, _subject(job))
+                consumer = await self._js.consumer_info(names.JOBS_STREAM, names.consumer(job.queue, job.priority))
+            except NotFoundError:
+                return False
+            done_with = consumer.ack_floor.stream_seq if consumer.ack_floor else 0
+            if message.seq is None or message.seq > done_with:
+                return False
+            await self._publish(job, lost=True)
+            await self._js.delete_msg(names.JOBS_STREAM, message.seq)
+        self._wake_soon(job)
+        return True
+
     async def enqueued_jobs(self) -> set[str]:
         """Returns the ids of all jobs that have a message; it may miss some where others are taken out meanwhile."""
         found: set[str] = set()

@@ -6,20 +6,25 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from nats.aio.client import Client
+from nats.js.errors import APIError
 
 from mistudio import v1
+from mistudio_gateway.attempt_fences import AttemptFences, StillCurrent
 from mistudio_gateway.batching import BatchedStream
-from mistudio_gateway.broker_errors import broker_answers
+from mistudio_gateway.broker_errors import OVERTAKEN, broker_answers
 from mistudio_gateway.paced_progress import PacedProgress
 from mistudio_gateway.stored_event import StoredEvent, as_job
 from mistudio_gateway.stream_pages import StreamPages
 from mistudio_runtime.broker import names
+from mistudio_runtime.errors import UnavailableError
 
 PROGRESS_KEPT = "3600s"
 """Progress is for those who watch: a job of weeks shall not be replayed step by step."""
 _BATCH = 128
 _BATCH_BYTES = 64 * 1024
 """What a watcher may hold that does not read."""
+_TRIES = 5
+"""A change of state may come between any two of them."""
 _GATHER_SECONDS = 0.005
 """People watch events: what decides about jobs is synced to disk before them."""
 
@@ -32,6 +37,11 @@ class EventLog:
         self._client = client
         self._stream = BatchedStream(client, gather_seconds=_GATHER_SECONDS)
         self._progress = PacedProgress(self._append_progress)
+        self._fences = AttemptFences(self._last_change)
+
+    def fence_by(self, still_current: StillCurrent) -> None:
+        """From now on what an attempt says is refused once it is over, however late it comes."""
+        self._fences.still_current = still_current
 
     def stop(self) -> None:
         """Ends what is under way of its own accord."""
@@ -40,7 +50,8 @@ class EventLog:
     async def append(self, event: v1.JobEvent, *, deduplication_id: str) -> None:
         """Stores an event; a repeated id within two minutes stores nothing twice.
 
-        Of progress, the newest of each interval is stored. Raises UnavailableError if the broker does not answer.
+        Of progress, the newest of each interval is stored. Raises UnavailableError if the broker does not answer, and
+        FailedPreconditionError if the attempt is over.
         """
         if event.WhichOneof("event") == "progress":
             await self._progress.add(event)
@@ -54,7 +65,7 @@ class EventLog:
         """
         event = v1.JobEvent(job_id=job.id, attempt=job.attempts[-1].number if job.attempts else 0, time=job.update_time)
         headers = {names.MESSAGE_ID: f"{job.id}.state.{revision}"}
-        stored = self._store(names.event_subject(job.id), event.SerializeToString() + as_job(data), headers)
+        stored = self._store_state(job, event.SerializeToString() + as_job(data), headers)
         if self._progress.keeps(job.id):
             await asyncio.gather(self._progress.flush(job.id), stored)
         else:
@@ -81,13 +92,35 @@ class EventLog:
     def _pages(self, job_id: str) -> StreamPages:
         return StreamPages(self._client, names.EVENTS_STREAM, names.events_filter(job_id))
 
+    async def _last_change(self, job_id: str) -> int:
+        found = await self._pages(job_id).last(names.event_subject(job_id))
+        return found.sequence if found else 0
+
     async def _append(self, event: v1.JobEvent, headers: dict[str, str]) -> None:
         subject = names.event_subject(event.job_id, event.WhichOneof("event") or "job")
-        await self._store(subject, event.SerializeToString(), headers)
+        payload = event.SerializeToString()
+        for _ in range(_TRIES):
+            fence = await self._fences.headers(event.job_id, event.attempt)
+            try:
+                await self._store(subject, payload, headers | fence)
+            except APIError as error:
+                if error.err_code not in OVERTAKEN:
+                    raise
+                self._fences.forget(event.job_id)
+            else:
+                return
+        raise UnavailableError("the job's state changes too fast for its events; try again in a moment")
 
-    async def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> None:
+    async def _store_state(self, job: v1.Job, payload: bytes, headers: dict[str, str]) -> None:
+        told, sequence = self._fences.begin(job.id), None
+        try:
+            sequence = await self._store(names.event_subject(job.id), payload, headers)
+        finally:
+            self._fences.end(job, told, sequence)
+
+    async def _store(self, subject: str, payload: bytes, headers: dict[str, str]) -> int:
         with broker_answers():
-            await self._stream.append(subject, payload, headers)
+            return await self._stream.append(subject, payload, headers)
 
     async def _append_progress(self, event: v1.JobEvent) -> None:
         await self._append(event, {names.MESSAGE_TTL: PROGRESS_KEPT})

@@ -138,6 +138,7 @@ async def _start_plane(client: Client, settings: Settings, queues: QueuePlane, s
         ages=ages,
         gate=queues.gate,
     )
+    events.fence_by(attempts.is_current)
     stack.callback(events.stop)
     await commands.start()
     for part in (ledger, registry, leases):

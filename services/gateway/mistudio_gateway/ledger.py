@@ -15,7 +15,7 @@ from nats.js.kv import KV_DEL, KV_PURGE
 
 from mistudio import v1
 from mistudio_gateway.batching import BatchedStream
-from mistudio_gateway.broker_errors import broker_answers
+from mistudio_gateway.broker_errors import OVERTAKEN, broker_answers
 from mistudio_gateway.event_log import EventLog
 from mistudio_gateway.ledger_mirror import Hear, LedgerMirror
 from mistudio_gateway.ledger_record import LedgerRecord
@@ -29,7 +29,6 @@ from mistudio_runtime.tasks import end_tasks
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-_WRONG_LAST_SEQUENCE = 10071
 _STOP_SECONDS = 2.0
 JOB_ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 """What the broker can have as a key."""
@@ -219,7 +218,7 @@ class Ledger:
             try:
                 return await self._stream.append(names.ledger_subject(job_id), data, headers)
             except APIError as error:
-                if error.err_code == _WRONG_LAST_SEQUENCE:
+                if error.err_code in OVERTAKEN:
                     raise _Overtaken from error
                 raise
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from datetime import UTC, timedelta
@@ -33,6 +34,8 @@ _PROMPT_SECONDS = 1.0
 """Within which a broker in good health answers."""
 _LEFTOVER_AGE = timedelta(minutes=1)
 """A worker has acknowledged the message of a job that ended by then."""
+_OLDEST = 20
+"""Of those that wait in a queue, the ones that a broker has passed over are among the first."""
 _AT_A_TIME = 500
 _MISSING_PARENT_AGE = timedelta(minutes=5)
 
@@ -220,6 +223,7 @@ class Reconciler:
                 if job.id not in enqueued:
                     await self._enqueue_orphan(job.id)
             await self._for_all(self._over(enqueued), self._remove_leftover)
+            await self._for_all(self._passed_over(), self._replace_unreachable)
         except MeshError as error:
             log.warning("orphans have to wait", reason=error.reason)
         except Exception:  # as above: the next round tries again
@@ -233,11 +237,26 @@ class Reconciler:
         if await self._dispatcher.remove_leftover(job):
             log.warning("message of a job that is over was left", job=job.id)
 
+    def _passed_over(self) -> list[v1.Job]:
+        waiting = [job for job in self._ledger.in_states(v1.JOB_STATE_QUEUED) if _due(job)]
+        waiting.sort(key=lambda job: (job.queue, job.priority, job.update_time.ToNanoseconds()))
+        lanes = itertools.groupby(waiting, key=lambda job: (job.queue, job.priority))
+        return [job for _, lane in lanes for job in itertools.islice(lane, _OLDEST)]
+
+    async def _replace_unreachable(self, job: v1.Job) -> None:
+        if await self._dispatcher.replace_unreachable(job):
+            log.warning("message of a queued job was passed over", job=job.id)
+
     async def _enqueue_orphan(self, job_id: str) -> None:
         job = await self._ledger.get(job_id)  # the mirror may be behind
         if job.state == v1.JOB_STATE_QUEUED and not await self._dispatcher.has_message(job):
             log.warning("queued job had no message", job=job_id)
             await self._dispatcher.enqueue(job, lost=True)
+
+
+def _due(job: v1.Job) -> bool:
+    """Tells whether a worker should have asked for a queued job by now, if one was free."""
+    return _since(job.update_time) > _LEFTOVER_AGE and _since(job.not_before) > _LEFTOVER_AGE
 
 
 def _since(time: Timestamp) -> timedelta:

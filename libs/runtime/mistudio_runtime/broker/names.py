@@ -36,6 +36,7 @@ ALL_EVENTS = "mistudio.*.*"
 MESSAGE_ID = "Nats-Msg-Id"
 MESSAGE_TTL = "Nats-TTL"
 EXPECTED_REVISION = "Nats-Expected-Last-Subject-Sequence"
+EXPECTED_REVISION_OF = "Nats-Expected-Last-Subject-Sequence-Subject"
 ENQUEUE_COUNT = "Mistudio-Enqueue-Count"
 
 WORKER_NAME = re.compile(r"[A-Za-z0-9_-]{1,64}(@[A-Za-z0-9_-]{1,128})?")

@@ -7,7 +7,7 @@ from mistudio_runtime.findings.finding import Finding, fine, problem, warning
 from mistudio_runtime.findings.text import listed, size
 
 CHECK = "broker"
-OLDEST = (2, 11, 0)
+OLDEST = (2, 12, 0)
 """Batched direct gets came with it."""
 SLOW_SECONDS = 0.5
 """For one round trip; a broker nearby takes a millisecond."""
