@@ -90,7 +90,7 @@ def test_the_broker_program(home: Path) -> None:
     assert "MISTUDIO_NATS_URL" in only([check_broker_program(Settings(home=home, nats_url="nats://b"))])[1]
     assert only([judge_program("nats-server", "nats-server: v2.10.4\n")])[:2] == (
         PROBLEM,
-        "nats-server is 2.10.4, but 2.11 or newer is needed.",
+        "nats-server is 2.10.4, but 2.12 or newer is needed.",
     )
     assert only([judge_program("nats-server", "gibberish")])[0] == PROBLEM
 

@@ -73,7 +73,7 @@ def test_a_broker_that_is_too_old() -> None:
     facts = healthy()
     facts.version = (2, 10, 29)
     assert only(judge_broker(facts, embedded=False))[1] == (
-        "The broker at b:4222 is nats-server 2.10.29, but 2.11 or newer is needed."
+        "The broker at b:4222 is nats-server 2.10.29, but 2.12 or newer is needed."
     )
 
 
