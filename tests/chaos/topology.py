@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import signal
 import tempfile
 from collections.abc import Iterable
 from pathlib import Path
@@ -123,7 +124,11 @@ class Topology:
         bad = []
         for members in (self.workers, self.gateways):
             codes = await asyncio.gather(*(member.stop() for member in members))
-            bad += [f"{member.name}: {code}" for member, code in zip(members, codes, strict=True) if code != 0]
+            bad += [
+                f"{member.name}: {code}"
+                for member, code in zip(members, codes, strict=True)
+                if code not in (0, -signal.SIGKILL)
+            ]
         return bad
 
     async def add_worker(self, module: str = "chaos.worker", *, slots: int = _SLOTS) -> Member:
