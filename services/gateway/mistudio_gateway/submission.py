@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
+from functools import partial
 
 from mistudio import v1
 from mistudio_gateway import job_ids
@@ -17,7 +19,7 @@ from mistudio_gateway.records import new_job
 from mistudio_gateway.validation import Scope, looks_at_files, validate_request
 from mistudio_gateway.validation.references import kind_of
 from mistudio_runtime.artifacts import ArtifactStore
-from mistudio_runtime.errors import ConflictError, ExhaustedError
+from mistudio_runtime.errors import ConflictError, ExhaustedError, NotFoundError
 from mistudio_runtime.queues import QueueTable
 from mistudio_runtime.settings import Settings
 
@@ -53,12 +55,14 @@ class Submission:
 
         Raises InvalidRequestError, UnimplementedError, ConflictError, ExhaustedError, UnavailableError.
         """
-        scope = self.scope()
-        self._check_request_id(request_id, scope)
         job_id = job_ids.job_id(request_id)
-        if not self._is_repeated(job_id, request, request_id):
-            await self._validate([(request, "job")], scope)
-        scope.raise_if_any()
+
+        async def check(scope: Scope) -> None:
+            self._check_request_id(request_id, scope)
+            if not self._is_repeated(job_id, request, request_id):
+                await self._validate([(request, "job")], scope)
+
+        await self._refuse_or_pass(check)
         job = new_job("" if validate_only else job_id, request, self._table, utc_now())
         if validate_only:
             return job
@@ -71,12 +75,14 @@ class Submission:
         Repeated with the same request_ids it answers with the same jobs, also after it was broken off in the middle.
         Raises what `submit` raises.
         """
-        scope = self.scope()
-        scope.require(0 < len(requests) <= MAX_REQUESTS, "requests", f"are 1 to {MAX_REQUESTS}")
         ids = [job_ids.job_id(request.request_id) for request in requests]
-        if len(requests) <= MAX_REQUESTS:
-            await self._validate_many(requests, ids, scope)
-        scope.raise_if_any()
+
+        async def check(scope: Scope) -> None:
+            scope.require(0 < len(requests) <= MAX_REQUESTS, "requests", f"are 1 to {MAX_REQUESTS}")
+            if len(requests) <= MAX_REQUESTS:
+                await self._validate_many(requests, ids, scope)
+
+        await self._refuse_or_pass(check)
         now = utc_now()
         jobs = [new_job(job_id, request.job, self._table, now) for job_id, request in zip(ids, requests, strict=True)]
         with self._room(jobs):
@@ -90,7 +96,7 @@ class Submission:
         ids = step_ids(steps, request_id)
         if not ids or not all(self._ledger.mirrored(job_id) for job_id in ids):
             # A repeated call must not fail because the world has changed since the first.
-            await asyncio.to_thread(self._validate_steps, steps, request_id)
+            await self._refuse_or_pass(partial(asyncio.to_thread, self._validate_steps, steps, request_id))
         pipeline_id, jobs = step_jobs(steps, request_id, self._table)
         with self._room(jobs):
             # Children first: a root that runs before its children are recorded could end unnoticed by a crash.
@@ -102,6 +108,31 @@ class Submission:
     def scope(self) -> Scope:
         """Returns what requests are validated against."""
         return Scope(self._store, self._settings, self._table, self._ledger.mirrored, self._needing)
+
+    async def _refuse_or_pass(self, check: Callable[[Scope], Awaitable[None]]) -> None:
+        """Raises InvalidRequestError if a request is refused, but never for what the mirror has not heard of yet.
+
+        Another gateway may have recorded, or put back, a job just now, and this client have heard of it.
+        """
+        scope, doubted = self.scope(), set[str]()
+
+        def find(job_id: str) -> v1.Job | None:
+            job = self._ledger.mirrored(job_id)
+            if job is None or job.state in (v1.JOB_STATE_FAILED, v1.JOB_STATE_CANCELLED):
+                doubted.add(job_id)
+            return job
+
+        scope.find_job = find
+        await check(scope)
+        if scope.violations and doubted:
+            await asyncio.gather(*map(self._learn, doubted))
+            scope = self.scope()
+            await check(scope)
+        scope.raise_if_any()
+
+    async def _learn(self, job_id: str) -> None:
+        with contextlib.suppress(NotFoundError):
+            await self._ledger.get(job_id)
 
     def _needing(self, artifact_id: str) -> list[str]:
         return jobs_needing(artifact_id, self._ledger.unfinished(), self._ledger.mirrored)
@@ -140,11 +171,9 @@ class Submission:
     def _check_request_id(self, request_id: str, scope: Scope, path: str = "request_id") -> None:
         scope.require(len(request_id) <= MAX_REQUEST_ID, path, f"is at most {MAX_REQUEST_ID} characters")
 
-    def _validate_steps(self, steps: Sequence[v1.PipelineStep], request_id: str) -> None:
-        scope = self.scope()
+    def _validate_steps(self, steps: Sequence[v1.PipelineStep], request_id: str, scope: Scope) -> None:
         self._check_request_id(request_id, scope)
         validate_steps(steps, scope)
-        scope.raise_if_any()
 
     async def _record_all(self, jobs: Sequence[v1.Job]) -> list[v1.Job]:
         """Records side by side, so that they are synced to disk together; raises the first error when all are done."""
