@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager
-from functools import partial
 
 from mistudio import v1
 from mistudio_gateway import job_ids
@@ -96,7 +95,7 @@ class Submission:
         ids = step_ids(steps, request_id)
         if not ids or not all(self._ledger.mirrored(job_id) for job_id in ids):
             # A repeated call must not fail because the world has changed since the first.
-            await self._refuse_or_pass(partial(asyncio.to_thread, self._validate_steps, steps, request_id))
+            await self._refuse_or_pass(lambda scope: asyncio.to_thread(self._validate_steps, steps, request_id, scope))
         pipeline_id, jobs = step_jobs(steps, request_id, self._table)
         with self._room(jobs):
             # Children first: a root that runs before its children are recorded could end unnoticed by a crash.
