@@ -8,8 +8,8 @@ import pytest
 import torch
 
 from mistudio_sae.errors import ConfigError
+from mistudio_sae.kernels import Codes, decode
 from mistudio_sae.saes import ARCHITECTURES, Sae, SaeConfig, TopKSae, build_sae
-from mistudio_sae.saes.top import decode_rows
 
 D_IN, D_SAE, TOKENS, K = 6, 20, 7, 3
 Array = npt.NDArray[np.float64]
@@ -160,7 +160,8 @@ def test_fired_counts_and_leading_dimensions(architecture: str) -> None:
 def test_sparse_and_dense_decoding_agree() -> None:
     sae, x = make("topk"), data()
     assert isinstance(sae, TopKSae)
-    torch.testing.assert_close(decode_rows(*sae.encode_sparse(x), sae.W_dec) + sae.b_dec, sae(x))
+    codes = Codes.of_rows(*sae.encode_sparse(x))
+    torch.testing.assert_close(decode(codes, sae.W_dec) + sae.b_dec, sae(x))
 
 
 @pytest.mark.parametrize("architecture", ["standard", "topk"])

@@ -22,11 +22,14 @@ class Sae(nn.Module, ABC):
         """Draw W_dec's directions from `generator`; W_enc starts as its transpose and the biases at zero."""
         super().__init__()
         self.config = config
+        self.bf16_operands = False
+        """Whether matrix products of training may take their operands in bfloat16; weights and sums stay in fp32."""
         norm = config.decoder_init_norm or self.initial_decoder_norm
         directions = torch.randn(config.d_sae, config.d_in, generator=generator)
         decoder = norm * nn.functional.normalize(directions, dim=1)
         self.W_dec = nn.Parameter(decoder)
-        self.W_enc = nn.Parameter(decoder.T.contiguous())
+        # [d_in, d_sae] in shape, but in memory the numbers of a latent lie together, as sparse gradients move them.
+        self.W_enc = nn.Parameter(decoder.clone().T)
         self.b_dec = nn.Parameter(torch.zeros(config.d_in))
         self._add_encoder_parameters()
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from mistudio_sae.saes.auxiliary import auxiliary_loss
 from mistudio_sae.saes.loss import LossTerms
-from mistudio_sae.saes.top import auxiliary_loss
 from mistudio_sae.saes.unit_norm import UnitNormSae
 
 _MOMENTUM = 0.99
@@ -61,7 +61,7 @@ class BatchTopKSae(UnitNormSae):
         kept = self._keep(z)
         self._follow(kept.values.detach())
         reconstruction, error = self._reconstruct(x, kept)
-        auxiliary = auxiliary_loss(self, z, error.detach(), dead_mask)
+        auxiliary = auxiliary_loss(self, x, error.detach(), dead_mask)
         return LossTerms(
             loss=reconstruction + self.config.aux_coefficient * auxiliary,
             reconstruction=error.detach().square().sum() / len(x),

@@ -3,8 +3,9 @@
 import torch
 from torch import Tensor
 
+from mistudio_sae.kernels import Codes, decode, encode_top
+from mistudio_sae.saes.auxiliary import auxiliary_loss
 from mistudio_sae.saes.loss import LossTerms
-from mistudio_sae.saes.top import auxiliary_loss, decode_rows, top
 from mistudio_sae.saes.unit_norm import UnitNormSae
 
 
@@ -19,25 +20,27 @@ class TopKSae(UnitNormSae):
 
     def encode(self, x: Tensor) -> Tensor:
         """Return f [..., d_sae] of x [..., d_in], at most k of them above 0."""
-        values, indices = self.encode_sparse(x)
-        dense = values.new_zeros((*x.shape[:-1], self.config.d_sae))
-        return dense.scatter_(-1, indices, values)
+        rows = x.reshape(-1, self.config.d_in)
+        return self._codes(rows).dense(self.config.d_sae).view(*x.shape[:-1], self.config.d_sae)
 
     def encode_sparse(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return the k kept values and their latent indices, both [..., k] in no particular order; a value may be 0."""
-        return top(self.pre_activations(x), self.config.k or 1)
+        codes, shape = self._codes(x.reshape(-1, self.config.d_in)), (*x.shape[:-1], self.config.k or 1)
+        return codes.values.view(shape), codes.latents.view(shape)
 
     def training_loss(self, x: Tensor, dead_mask: Tensor, sparsity_scale: float = 1.0) -> LossTerms:  # noqa: ARG002
         """Return the loss of x [B, d_in]; latents in `dead_mask` [d_sae] get the AuxK loss."""
-        z = self.pre_activations(x)
-        values, indices = top(z, self.config.k or 1)
-        error = x - (decode_rows(values, indices, self.W_dec) + self.b_dec)
+        codes = self._codes(x)
+        error = x - (decode(codes, self.W_dec) + self.b_dec)
         reconstruction = error.square().sum() / len(x)
-        auxiliary = auxiliary_loss(self, z, error.detach(), dead_mask)
+        auxiliary = auxiliary_loss(self, x, error.detach(), dead_mask)
         return LossTerms(
             loss=reconstruction + self.config.aux_coefficient * auxiliary,
             reconstruction=reconstruction.detach(),
             sparsity=torch.zeros_like(reconstruction),
             auxiliary=auxiliary.detach(),
-            fired=torch.bincount(indices[values.detach() > 0], minlength=self.config.d_sae),
+            fired=codes.fired(self.config.d_sae),
         )
+
+    def _codes(self, x: Tensor) -> Codes:
+        return encode_top(x, self.b_dec, self.W_enc, self.b_enc, self.config.k or 1, bf16=self.bf16_operands)

@@ -24,6 +24,8 @@ class TrainingConfig:
     """Share of the run in which a sparsity penalty rises linearly to its coefficient."""
     gradient_clip: float = 1.0
     """Largest norm of the gradient of loss / d_in over all parameters of an SAE."""
+    bf16: bool = False
+    """Whether matrix products may take bfloat16 operands; weights, sums and values stay in fp32. See `Sae`."""
     seed: int = 0
     """Decides initial weights, block order and shuffling."""
     buffer_tokens: int = 65_536

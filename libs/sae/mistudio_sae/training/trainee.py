@@ -32,6 +32,7 @@ class Trainee:
         self.scale = activation_scale(sample)
         # Every SAE of a run starts from the same seed, so that a sweep compares settings and not luck.
         self.sae: Sae = build_sae(config, torch.Generator().manual_seed(run.seed)).to(sample.device)
+        self.sae.bf16_operands = run.bf16
         self._place_b_dec(self.scale * sample.float())
         self.optimizer = build_adam(self.sae)
         self._peak_rate = config.learning_rate or run.learning_rate or default_learning_rate(config)
@@ -80,7 +81,7 @@ class Trainee:
         for name, parameter in self.sae.named_parameters():
             prefix = f"optimizer.{name}."
             moments = {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
-            self.optimizer.state[parameter] = {key: value.to(parameter.device) for key, value in moments.items()}
+            self.optimizer.state[parameter] = {key: _laid_out(value, parameter) for key, value in moments.items()}
         self.firing.load_state_dict(
             {key.removeprefix("firing."): v for key, v in state.items() if key.startswith("firing.")}
         )
@@ -122,3 +123,10 @@ class Trainee:
             f"the loss or its gradient stopped being finite at step {step}; lower the learning rate "
             f"(now {self._peak_rate:g}).",
         )
+
+
+def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:
+    """Return a copy with the parameter's strides: a fused optimizer walks through memory, not through indices."""
+    if value.shape != parameter.shape:
+        return value.to(parameter.device)
+    return torch.empty_like(parameter).copy_(value)
