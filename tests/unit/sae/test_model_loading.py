@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from tiny import CONTEXT, VOCAB, language_model
+from transformers import AutoModelForCausalLM
 
 from mistudio_sae.errors import ModelLoadError
 from mistudio_sae.models import load_model
@@ -23,11 +24,20 @@ def folder(tmp_path: Path) -> Path:
 def test_a_saved_model_loads_frozen_and_equal(folder: Path) -> None:
     lm = load_model(folder)
     ids = torch.arange(CONTEXT)[None]
-    torch.testing.assert_close(lm.model(ids).logits, language_model("gpt2").model(ids).logits, rtol=0, atol=0)
+    torch.testing.assert_close(lm.model(ids).logits, language_model("gpt2").model(ids).logits)
     assert not lm.model.training
     assert not any(parameter.requires_grad for parameter in lm.model.parameters())
     assert (lm.d_model, lm.n_layers, lm.vocab_size, lm.context_length) == (16, 3, VOCAB, 64)
     assert lm.tokenizer.encode("w3 w7") == [3, 7]
+
+
+def test_an_activation_that_is_written_out_is_replaced_by_the_same_in_one(folder: Path) -> None:
+    plain = AutoModelForCausalLM.from_pretrained(folder).eval()
+    assert type(plain.transformer.h[0].mlp.act).__name__ == "NewGELUActivation"
+    fused = load_model(folder).model
+    assert isinstance(fused.transformer.h[0].mlp.act, torch.nn.GELU)
+    ids = torch.arange(8)[None]
+    torch.testing.assert_close(fused(ids).logits, plain(ids).logits)
 
 
 def test_dtype_is_honoured(folder: Path) -> None:
