@@ -15,8 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from bench.figures import Figure, as_json, print_table
 from bench.jobs import crowds, faults, ledger, rates, starts
-from bench.jobs.figures import Figure, as_json, print_table
 from bench.jobs.peer.environment import PeerMissingError, peer_python
 from bench.jobs.setting import Setting
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from google.protobuf.duration_pb2 import Duration
 
+from bench.figures import Figure, Target, percentile
 from bench.jobs.cpu import CpuMeter
-from bench.jobs.figures import Figure, Target, percentile
 from bench.jobs.mesh import QUEUE, BenchMesh, running_mesh
-from bench.jobs.program import Program
 from bench.jobs.setting import Setting
+from bench.program import Program
 from mistudio import v1
 
 _PROCESSES = 2

@@ -8,7 +8,7 @@ import time
 
 from google.protobuf.duration_pb2 import Duration
 
-from bench.jobs.figures import Figure, Target, median, percentile
+from bench.figures import Figure, Target, median, percentile
 from bench.jobs.mesh import BenchMesh, running_mesh
 from bench.jobs.peer.celery import PREFORK, Celery, running_celery
 from bench.jobs.setting import Setting

@@ -7,7 +7,7 @@ import time
 
 import psutil
 
-from bench.jobs.figures import Figure, Target
+from bench.figures import Figure, Target
 from bench.jobs.mesh import BenchMesh, running_mesh
 from bench.jobs.setting import Setting
 from mistudio import v1

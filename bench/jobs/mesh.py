@@ -18,10 +18,10 @@ from nats.aio.client import Client
 
 from bench.jobs.handlers import STAMPS
 from bench.jobs.profiler import Profiler
-from bench.jobs.program import PYTHONPATH
 from bench.jobs.setting import Setting
 from bench.jobs.stamps import Stamps
 from bench.jobs.waiting import free_port, until
+from bench.program import PYTHONPATH
 from mistudio import v1
 from mistudio_runtime.broker import names
 from mistudio_runtime.broker.embedded import EmbeddedBroker

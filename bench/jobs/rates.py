@@ -6,12 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from bench.jobs.figures import Figure, Target, median, ratio
+from bench.figures import Figure, Target, median, ratio
 from bench.jobs.mesh import BenchMesh, running_mesh
 from bench.jobs.peer.celery import PREFORK, THREADS, Celery, running_celery
-from bench.jobs.program import Program
 from bench.jobs.rounds import Round, cpu_ms_a_job, our_round, peer_round
 from bench.jobs.setting import Setting
+from bench.program import Program
 
 _UNARY, _BULK = Target(2.5, at_least=True), Target(10.0, at_least=True)
 _BULK_FACTOR = 4

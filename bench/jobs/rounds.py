@@ -8,12 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from bench.figures import median
 from bench.jobs.cpu import CpuMeter
-from bench.jobs.figures import median
 from bench.jobs.mesh import BenchMesh
 from bench.jobs.peer.celery import Celery
-from bench.jobs.program import Program
 from bench.jobs.waiting import until
+from bench.program import Program
 from mistudio import v1
 
 _SECONDS = 900.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import AsyncExitStack
 
-from bench.jobs.figures import Figure, Target, percentile
+from bench.figures import Figure, Target, percentile
 from bench.jobs.mesh import BenchMesh, running_mesh
 from bench.jobs.peer.celery import PREFORK, THREADS, Celery, Pool, running_celery
-from bench.jobs.program import Program
 from bench.jobs.setting import Setting
+from bench.program import Program
 
 _SECONDS = 120.0
 _WARM_UP = 5

@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from bench.jobs.peer.environment import peer_python, redis_server
-from bench.jobs.program import PYTHONPATH, Program
 from bench.jobs.setting import Setting
 from bench.jobs.stamps import Stamps
 from bench.jobs.waiting import free_port
+from bench.program import PYTHONPATH, Program
 from mistudio_runtime.processes.guarded import GuardedProcess
 from mistudio_runtime.processes.spec import ProcessSpec
 

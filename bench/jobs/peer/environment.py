@@ -7,7 +7,7 @@ import subprocess
 import sys
 import venv
 
-from bench.jobs.program import ROOT
+from bench.program import ROOT
 
 FOLDER = ROOT / ".venv-celery"
 _PACKAGES = ("celery[redis]>=5.5", "hiredis")

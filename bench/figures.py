@@ -58,10 +58,10 @@ def ratio(value: float | None, peer: float | None) -> float | None:
     return value / peer if value is not None and peer else None
 
 
-def print_table(figures: Sequence[Figure]) -> None:
+def print_table(figures: Sequence[Figure], peer: str = "Celery") -> None:
     """Prints one line a figure: what, ours, the peer's, the target and whether it is met."""
     width = max((len(figure.key) for figure in figures), default=0)
-    print(f"\n{'figure':{width}}  {'miStudio':>10}  {'Celery':>10}  {'target':>10}")
+    print(f"\n{'figure':{width}}  {'miStudio':>10}  {peer:>10}  {'target':>10}")
     for figure in figures:
         target = str(figure.target) if figure.target else ""
         cells = f"{_number(figure.value):>10}  {_number(figure.peer):>10}  {target:>10}"

@@ -1,0 +1,1 @@
+"""Training beside SAELens, sparsify and dictionary_learning."""

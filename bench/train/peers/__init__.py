@@ -1,0 +1,1 @@
+"""Programs that train with other libraries, each in an environment of its own."""
