@@ -10,6 +10,7 @@ from mistudio.v1 import SaeSpec, TrainSae
 from mistudio_runtime.jobs import PermanentFailure
 from mistudio_sae.models import HookPoint
 from mistudio_sae.saes import KEEPS_K, Architecture, SaeConfig
+from mistudio_sae.target import target_of
 from mistudio_sae.training import TrainingConfig
 
 _ARCHITECTURES: dict[int, Architecture] = {
@@ -20,6 +21,8 @@ _ARCHITECTURES: dict[int, Architecture] = {
     v1.SAE_ARCHITECTURE_BATCHTOPK: "batchtopk",
     v1.SAE_ARCHITECTURE_JUMPRELU: "jumprelu",
     v1.SAE_ARCHITECTURE_MATRYOSHKA: "matryoshka",
+    v1.SAE_ARCHITECTURE_TRANSCODER: "transcoder",
+    v1.SAE_ARCHITECTURE_SKIP_TRANSCODER: "skip_transcoder",
 }
 _Optional = Literal[
     "l1_coefficient", "l0_coefficient", "aux_coefficient", "learning_rate", "bandwidth", "initial_threshold"
@@ -59,13 +62,15 @@ def hook_points(spec: TrainSae) -> tuple[HookPoint, ...]:
 def make_plan(spec: TrainSae, *, d_in: int, context_length: int) -> TrainingPlan:
     """Turns a spec into configurations, for activations of width d_in and blocks of context_length tokens.
 
-    Raises PermanentFailure or ConfigError, naming the field that is out of range.
+    Raises PermanentFailure or ConfigError, naming the field that is out of range, and HookPointError for a transcoder
+    that would not read the input of an MLP.
     """
     hooks = hook_points(spec)
     if not spec.saes:
         raise PermanentFailure("saes: name at least one, with d_sae and k")
     saes = tuple(_sae_config(sae, f"saes[{index}]", spec, d_in) for index, sae in enumerate(spec.saes))
-    config = _training_config(spec, d_in * len(hooks), context_length)
+    harvested = {place for hook in hooks for sae in saes for place in (hook, target_of(sae, hook))}
+    config = _training_config(spec, d_in * len(harvested), context_length)
     return TrainingPlan(hooks, saes, _names(spec, saes), config)
 
 

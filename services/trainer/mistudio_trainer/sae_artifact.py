@@ -12,6 +12,7 @@ from mistudio_runtime.artifacts import ArtifactManifest
 from mistudio_runtime.jobs import JobContext
 from mistudio_runtime.jobs.inputs import parent_of_kind
 from mistudio_sae.formats import SaeProvenance, save_saelens
+from mistudio_sae.target import target_of
 from mistudio_sae.tokens import TokensInfo
 from mistudio_sae.training import TrainedSae
 from mistudio_trainer.metrics_table import TABLE_NAME, write_table
@@ -61,7 +62,7 @@ def _provenance(context: JobContext, trained: TrainedSae, origin: SaeOrigin) -> 
 
 
 def _summary(name: str, trained: TrainedSae, origin: SaeOrigin) -> dict[str, Any]:
-    config = trained.config
+    config, target = trained.config, target_of(trained.config, trained.hook)
     return {
         "name": name,
         "architecture": config.architecture,
@@ -69,6 +70,7 @@ def _summary(name: str, trained: TrainedSae, origin: SaeOrigin) -> dict[str, Any
         "d_sae": config.d_sae,
         **({} if config.k is None else {"k": config.k}),
         "hook_point": trained.hook.name,
+        **({"target_hook_point": target.name} if target != trained.hook else {}),
         "model_name": origin.model.name,
         "tokens_trained": trained.tokens,
         "epochs": trained.epochs,

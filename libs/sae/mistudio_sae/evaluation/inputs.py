@@ -9,22 +9,25 @@ from mistudio_sae.errors import ConfigError, DivergenceError
 from mistudio_sae.fit import check_split_fits_model
 from mistudio_sae.models import HookPoint, LanguageModel, capture, resolve
 from mistudio_sae.saes import Sae
+from mistudio_sae.target import target_of
 from mistudio_sae.tokens import TokensReader
 
 
 def check_inputs(lm: LanguageModel, reader: TokensReader, split: str, hook: HookPoint, sae: Sae) -> None:
     """Raise the `ScienceError` that says what does not fit.
 
-    `TokensFormatError` for an empty split or tokens of another model, `HookPointError` for an absent hook point,
+    `TokensFormatError` for an empty split or tokens of another model, `HookPointError` for an absent hook point
+    or one that a transcoder cannot read,
     `ConfigError` for an activation of another width.
     """
     check_split_fits_model(lm, reader, split)
-    resolve(lm, hook)
-    width = capture(lm, first_block(lm, reader, split), [hook])[hook.name].shape[-1]
-    if width != sae.config.d_in:
-        raise ConfigError(
-            "sae", f"reads {sae.config.d_in} dimensions but {hook.name} has {width}; choose its own hook."
-        )
+    places = dict.fromkeys((hook, target_of(sae.config, hook)))
+    for place in places:
+        resolve(lm, place)
+    for name, x in capture(lm, first_block(lm, reader, split), list(places)).items():
+        width = x.shape[-1]
+        if width != sae.config.d_in:
+            raise ConfigError("sae", f"reads {sae.config.d_in} dimensions but {name} has {width}; choose its own hook.")
 
 
 def first_block(lm: LanguageModel, reader: TokensReader, split: str) -> Tensor:

@@ -11,9 +11,10 @@ from mistudio_sae.evaluation.inputs import check_finite, check_inputs
 from mistudio_sae.evaluation.language import LanguageMeter
 from mistudio_sae.evaluation.reconstruction import ReconstructionMeter
 from mistudio_sae.evaluation.report import EvaluationReport
-from mistudio_sae.models import HookPoint, LanguageModel, run_with_replacement
+from mistudio_sae.models import HookPoint, LanguageModel, run_with_replacement, run_with_splice
 from mistudio_sae.reporting import Reporter, Stopped, StopRequest
 from mistudio_sae.saes import Sae
+from mistudio_sae.target import target_of
 from mistudio_sae.tokens import TokensReader
 
 _LOGIT_BYTES = 256 * 2**20
@@ -34,6 +35,7 @@ def evaluate(
 ) -> EvaluationReport:
     """Measure an SAE over the first `max_tokens` tokens of a split (whole blocks, at least one).
 
+    A transcoder is measured against its target, the output of the MLP whose input `hook` is, and spliced in there.
     Three forward passes a batch: clean, spliced, zero ablation. A batch is `batch_blocks` blocks, or fewer where the
     logits of a large vocabulary would take too much memory. Special positions keep their activation when splicing and
     count in no metric, as in SAELens. Sums are float64, so the batch size moves a metric by rounding only. On FINISH
@@ -64,7 +66,7 @@ class _Meters:
     """The meters of one evaluation, fed from the same forward passes."""
 
     def __init__(self, lm: LanguageModel, hook: HookPoint, sae: Sae) -> None:
-        self._lm, self._hook, self._sae = lm, hook, sae
+        self._lm, self._hook, self._target, self._sae = lm, hook, target_of(sae.config, hook), sae
         self._reconstruction = ReconstructionMeter(sae.config.d_in)
         self._density = DensityMeter(sae.config.d_sae)
         self._language = LanguageMeter()
@@ -77,17 +79,16 @@ class _Meters:
     def add(self, ids: Tensor, counted: Tensor) -> None:
         """Run a batch, ids and counted [blocks, context]."""
 
-        def observe(x: Tensor) -> Tensor:
-            self._observe(x[counted].float())
-            return x
+        def observe(x: Tensor, y: Tensor) -> Tensor:
+            self._observe(x[counted].float(), y[counted].float())
+            return y
 
-        def splice(x: Tensor) -> Tensor:
-            x_hat = self._sae.decode(self._sae.encode(x.float())).to(x.dtype)
-            return torch.where(counted.unsqueeze(-1), x_hat, x)
+        def splice(x: Tensor, y: Tensor) -> Tensor:
+            return torch.where(counted.unsqueeze(-1), self._sae(x.float()).to(y.dtype), y)
 
-        clean = run_with_replacement(self._lm, ids, self._hook, observe)
-        spliced = run_with_replacement(self._lm, ids, self._hook, splice)
-        zero = run_with_replacement(self._lm, ids, self._hook, torch.zeros_like)
+        clean = run_with_splice(self._lm, ids, self._hook, self._target, observe)
+        spliced = run_with_splice(self._lm, ids, self._hook, self._target, splice)
+        zero = run_with_replacement(self._lm, ids, self._target, torch.zeros_like)
         self._language.add(ids, counted, clean, spliced, zero)
 
     def report(self) -> EvaluationReport:
@@ -110,8 +111,8 @@ class _Meters:
             density_counts=self._density.histogram(),
         )
 
-    def _observe(self, x: Tensor) -> None:
+    def _observe(self, x: Tensor, y: Tensor) -> None:
         f = self._sae.encode(x)
         check_finite(f, self._hook)
-        self._reconstruction.add(x, self._sae.decode(f), f)
+        self._reconstruction.add(y, self._sae.reconstruct(x, f), f)
         self._density.add(f)

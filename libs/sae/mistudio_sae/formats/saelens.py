@@ -19,7 +19,13 @@ from mistudio_sae.errors import SaeFormatError
 from mistudio_sae.formats.files import assemble, check_shapes, integer, read_json, read_tensors, sae_config
 from mistudio_sae.formats.provenance import LoadedSae, SaeProvenance
 from mistudio_sae.formats.saelens_names import hook_point_name, saelens_hook_name
-from mistudio_sae.saes import Architecture, BatchTopKSae, JumpReluSae, Sae
+from mistudio_sae.formats.saelens_transcoders import (
+    skip_by_column,
+    transcoder_fields,
+    transcoder_k,
+    transcoder_metadata,
+)
+from mistudio_sae.saes import TRANSCODES, Architecture, BatchTopKSae, JumpReluSae, Sae
 
 LAYOUT_VERSION = "6.54.12"
 CONFIG_FILE = "cfg.json"
@@ -27,7 +33,7 @@ WEIGHTS_FILE = "sae_weights.safetensors"
 SPARSITY_FILE = "sparsity.safetensors"
 _OWN_CONFIG = "mistudio_config"
 _OWN_HOOK = "mistudio_hook_point"
-_ARCHITECTURES = ("standard", "topk", "gated", "jumprelu")
+_ARCHITECTURES = ("standard", "topk", "gated", "jumprelu", "transcoder", "skip_transcoder")
 _AS: dict[Architecture, str] = {"batchtopk": "jumprelu", "matryoshka": "jumprelu"}
 """SAELens has inference classes for these under another name: one threshold is as many equal ones."""
 
@@ -35,7 +41,8 @@ _AS: dict[Architecture, str] = {"batchtopk": "jumprelu", "matryoshka": "jumprelu
 def save_saelens(folder: str | Path, sae: Sae, provenance: SaeProvenance, sparsity: Tensor | None = None) -> None:
     """Write an SAE whose activation scale is folded in; sparsity is log10 firing frequency [d_sae].
 
-    A batch top-k or Matryoshka SAE is written as the JumpReLU SAE that it is outside of training.
+    A batch top-k or Matryoshka SAE is written as the JumpReLU SAE that it is outside of training, a transcoder as
+    `saelens_transcoders` says.
     """
     target = Path(folder)
     target.mkdir(parents=True, exist_ok=True)
@@ -61,9 +68,10 @@ def load_saelens(folder: str | Path) -> LoadedSae:
     _fold(tensors, raw, architecture)
     if architecture == "jumprelu":
         tensors["log_threshold"] = tensors.pop("threshold").clamp_min(torch.finfo(torch.float32).tiny).log()
-    k = integer(_with_k(raw), "k", path) if architecture == "topk" else None
-    own = {**_own_config(raw), "architecture": architecture, "d_in": d_in, "d_sae": d_sae, "k": k}
-    config = sae_config(path, **own)
+    if architecture in TRANSCODES:
+        tensors = skip_by_column(tensors)
+    own = {**_own_config(raw), "architecture": architecture, "d_in": d_in, "d_sae": d_sae}
+    config = sae_config(path, **own | {"k": _k(raw, architecture, path)})
     return LoadedSae(assemble(config, tensors), config, _provenance(raw), _sparsity(Path(folder), d_sae))
 
 
@@ -74,11 +82,13 @@ def _weights(sae: Sae) -> dict[str, Tensor]:
         weights["threshold"] = weights.pop("log_threshold").exp()
     elif isinstance(sae, BatchTopKSae):
         weights["threshold"] = weights["threshold"].clamp_min(0).expand(sae.config.d_sae)
-    return weights
+    return skip_by_column(weights)
 
 
 def _shapes(architecture: str, d_in: int, d_sae: int) -> dict[str, tuple[int, ...]]:
     shapes: dict[str, tuple[int, ...]] = {"W_enc": (d_in, d_sae), "W_dec": (d_sae, d_in), "b_dec": (d_in,)}
+    if architecture == "skip_transcoder":
+        shapes["W_skip"] = (d_in, d_in)
     own = {"gated": ("b_gate", "b_mag", "r_mag"), "jumprelu": ("b_enc", "threshold")}.get(architecture, ("b_enc",))
     return shapes | dict.fromkeys(own, (d_sae,))
 
@@ -86,7 +96,7 @@ def _shapes(architecture: str, d_in: int, d_sae: int) -> dict[str, tuple[int, ..
 def _config(sae: Sae, provenance: SaeProvenance) -> dict[str, Any]:
     hook_name = saelens_hook_name(provenance.hook_point)
     own = {_OWN_HOOK: provenance.hook_point, _OWN_CONFIG: asdict(sae.config)}
-    config = {
+    config: dict[str, Any] = {
         "d_in": sae.config.d_in,
         "d_sae": sae.config.d_sae,
         "dtype": "float32",
@@ -107,6 +117,9 @@ def _config(sae: Sae, provenance: SaeProvenance) -> dict[str, Any]:
     }
     if sae.config.architecture == "topk":
         config |= {"k": sae.config.k, "rescale_acts_by_decoder_norm": False}
+    if sae.config.architecture in TRANSCODES:
+        config |= transcoder_fields(sae.config)
+        config["metadata"] |= transcoder_metadata(sae.config, provenance.hook_point)
     return config
 
 
@@ -122,12 +135,13 @@ def _architecture(raw: dict[str, Any], path: Path) -> str:
     for field in ("normalize_activations", "reshape_activations"):
         if raw.get(field, "none") not in ("none", None, False):
             raise SaeFormatError(f"{path}: {field} is {raw[field]!r}; fold it into the weights before exporting.")
-    return architecture
+    own = _own_config(raw).get("architecture")
+    return own if own in TRANSCODES else architecture
 
 
 def _fold(tensors: dict[str, Tensor], raw: dict[str, Any], architecture: str) -> None:
     """Rewrite weights for f = act((x - b_dec) W_enc + b_enc), whatever the options said."""
-    if not raw.get("apply_b_dec_to_input", True):
+    if not raw.get("apply_b_dec_to_input", True) and architecture not in TRANSCODES:
         missing = tensors["b_dec"] @ tensors["W_enc"]
         if architecture == "gated":
             tensors["b_gate"] = tensors["b_gate"] + missing
@@ -139,6 +153,12 @@ def _fold(tensors: dict[str, Tensor], raw: dict[str, Any], architecture: str) ->
         tensors["W_enc"] = tensors["W_enc"] * norms
         tensors["b_enc"] = tensors["b_enc"] * norms
         tensors["W_dec"] = tensors["W_dec"] / norms.unsqueeze(1)
+
+
+def _k(raw: dict[str, Any], architecture: str, path: Path) -> int | None:
+    if architecture in TRANSCODES:
+        return transcoder_k(raw, _own_config(raw), path)
+    return integer(_with_k(raw), "k", path) if architecture == "topk" else None
 
 
 def _with_k(raw: dict[str, Any]) -> dict[str, Any]:

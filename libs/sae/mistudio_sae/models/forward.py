@@ -62,6 +62,28 @@ def run_with_replacement(
     return logits
 
 
+@torch.no_grad()
+def run_with_splice(
+    lm: LanguageModel, input_ids: Tensor, source: HookPoint, target: HookPoint, fn: Callable[[Tensor, Tensor], Tensor]
+) -> Tensor:
+    """Return the logits [n, ctx, vocab] when y at `target` is replaced by fn(x, y), where x was at `source`.
+
+    The pass comes to `source` before `target`; both may be the same place. `fn` takes and returns [n, ctx, d]. Raises
+    HookPointError when the model lacks one of them.
+    """
+    read: list[Tensor] = []
+
+    def remember(x: Tensor) -> Tensor:
+        read.append(x)
+        return x
+
+    handle = _intercept(resolve(lm, source), remember)
+    try:
+        return run_with_replacement(lm, input_ids, target, lambda y: fn(read.pop(), y))
+    finally:
+        handle.remove()
+
+
 def _intercept(site: HookSite, fn: Callable[[Tensor], Tensor]) -> RemovableHandle:
     """Put fn(x) in the place of the tensor x that a site reads."""
 

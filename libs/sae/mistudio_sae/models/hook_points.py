@@ -50,6 +50,15 @@ class HookPoint:
         numbers = [int(part) for part in name.split(".") if part.isdigit()]
         return cls(name, "module", numbers[0] if numbers else None)
 
+    def mlp_output(self) -> "HookPoint":
+        """Return where the MLP whose input this is puts its output; raises HookPointError at any other hook point."""
+        if self.kind != "mlp_in":
+            layer = "<i>" if self.layer is None else self.layer
+            raise HookPointError(
+                f"{self.name}: a transcoder reads the input of an MLP; name layer.{layer}.mlp_in for it."
+            )
+        return HookPoint(f"layer.{self.layer}.mlp_out", "mlp_out", self.layer)
+
     def transformer_lens_name(self) -> str:
         """Return the TransformerLens name of the same place; a raw module path has none and stays as it is."""
         if self.kind == "module":

@@ -4,13 +4,15 @@ import torch
 
 from mistudio_sae.saes.base import Sae
 from mistudio_sae.saes.batchtopk import BatchTopKSae
-from mistudio_sae.saes.config import KEEPS_K, Architecture, SaeConfig
+from mistudio_sae.saes.config import KEEPS_K, TRANSCODES, Architecture, SaeConfig
 from mistudio_sae.saes.gated import GatedSae
 from mistudio_sae.saes.jumprelu import JumpReluSae
 from mistudio_sae.saes.loss import LossTerms
 from mistudio_sae.saes.matryoshka import MatryoshkaSae
+from mistudio_sae.saes.skip_transcoder import SkipTranscoder
 from mistudio_sae.saes.standard import StandardSae
 from mistudio_sae.saes.topk import TopKSae
+from mistudio_sae.saes.transcoder import Transcoder
 
 ARCHITECTURES: dict[Architecture, type[Sae]] = {
     "standard": StandardSae,
@@ -19,6 +21,8 @@ ARCHITECTURES: dict[Architecture, type[Sae]] = {
     "batchtopk": BatchTopKSae,
     "jumprelu": JumpReluSae,
     "matryoshka": MatryoshkaSae,
+    "transcoder": Transcoder,
+    "skip_transcoder": SkipTranscoder,
 }
 """The class of each architecture name; a new architecture is one file and one line here and in `SaeConfig`."""
 
@@ -31,6 +35,7 @@ def build_sae(config: SaeConfig, generator: torch.Generator) -> Sae:
 __all__ = [
     "ARCHITECTURES",
     "KEEPS_K",
+    "TRANSCODES",
     "Architecture",
     "BatchTopKSae",
     "GatedSae",
@@ -39,7 +44,9 @@ __all__ = [
     "MatryoshkaSae",
     "Sae",
     "SaeConfig",
+    "SkipTranscoder",
     "StandardSae",
     "TopKSae",
+    "Transcoder",
     "build_sae",
 ]

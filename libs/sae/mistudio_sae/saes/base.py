@@ -36,10 +36,15 @@ class Sae(nn.Module, ABC):
     def _add_encoder_parameters(self) -> None:
         self.b_enc = nn.Parameter(torch.zeros(self.config.d_sae))
 
+    @property
+    def input_centre(self) -> Tensor:
+        """What is taken off x before it is encoded, [d_in]: b_dec."""
+        return self.b_dec
+
     def pre_activations(self, x: Tensor) -> Tensor:
         """Return (x - b_dec) W_enc + b_enc, [..., d_sae], for x [..., d_in]."""
         # Not x W_enc + (b_enc - b_dec W_enc): where b_dec is large, the difference of large products loses digits.
-        return nn.functional.linear(x - self.b_dec, self.W_enc.T, self.b_enc)
+        return nn.functional.linear(x - self.input_centre, self.W_enc.T, self.b_enc)
 
     @abstractmethod
     def encode(self, x: Tensor) -> Tensor:
@@ -49,9 +54,13 @@ class Sae(nn.Module, ABC):
         """Return the reconstruction [..., d_in] of latents [..., d_sae]."""
         return nn.functional.linear(f, self.W_dec.T, self.b_dec)
 
+    def reconstruct(self, x: Tensor, f: Tensor) -> Tensor:  # noqa: ARG002 - for architectures that let x past the latents
+        """Return the reconstruction [..., d_in] from x and its latents f [..., d_sae]."""
+        return self.decode(f)
+
     def forward(self, x: Tensor) -> Tensor:
-        """Return the reconstruction of x [..., d_in]."""
-        return self.decode(self.encode(x))
+        """Return the reconstruction of x [..., d_in], or of a transcoder's target."""
+        return self.reconstruct(x, self.encode(x))
 
     @abstractmethod
     def training_loss(self, x: Tensor, dead_mask: Tensor, sparsity_scale: float = 1.0) -> LossTerms:
@@ -60,6 +69,16 @@ class Sae(nn.Module, ABC):
         `sparsity_scale` in [0, 1] multiplies a sparsity penalty while it warms up.
         """
 
+    def paired_loss(
+        self,
+        x: Tensor,
+        target: Tensor,  # noqa: ARG002 - an autoencoder's target is what it reads
+        dead_mask: Tensor,
+        sparsity_scale: float = 1.0,
+    ) -> LossTerms:
+        """Return `training_loss`, towards the rows of `target` [B, d_in] for architectures that transcode."""
+        return self.training_loss(x, dead_mask, sparsity_scale)
+
     def after_backward(self) -> None:
         """Adjust gradients before the optimizer sees them."""
 
@@ -67,9 +86,10 @@ class Sae(nn.Module, ABC):
         """Restore the constraints of the parameters after an optimizer step."""
 
     @torch.no_grad()
-    def fold_scale(self, scale: float) -> None:
+    def fold_scale(self, scale: float, target_scale: float | None = None) -> None:  # noqa: ARG002 - of transcoders
         """Make this SAE, trained on scale·x, take raw x: its latents stay, its reconstruction is that of raw x.
 
+        `target_scale` is the factor of the target where that is not x.
         f = act((s x - b_dec) W_enc + b_enc) = act((x - b_dec/s) s W_enc + b_enc) and x̂ = (f W_dec + b_dec) / s.
         """
         self.W_enc.mul_(scale)

@@ -6,9 +6,11 @@ from typing import Literal, get_args
 
 from mistudio_sae.errors import ConfigError
 
-Architecture = Literal["standard", "topk", "gated", "batchtopk", "jumprelu", "matryoshka"]
-KEEPS_K: frozenset[Architecture] = frozenset(("topk", "batchtopk", "matryoshka"))
+Architecture = Literal["standard", "topk", "gated", "batchtopk", "jumprelu", "matryoshka", "transcoder", "skip_transcoder"]
+KEEPS_K: frozenset[Architecture] = frozenset(("topk", "batchtopk", "matryoshka", "transcoder", "skip_transcoder"))
 """Architectures whose sparsity is set by k and that have an AuxK loss; the others have a penalty."""
+TRANSCODES: frozenset[Architecture] = frozenset(("transcoder", "skip_transcoder"))
+"""Architectures that reconstruct the output of the MLP whose input they read; the others what they read."""
 _NAMES = get_args(Architecture)
 
 
@@ -22,17 +24,17 @@ class SaeConfig:
     architecture: Architecture
     """Name in the registry `mistudio_sae.saes.ARCHITECTURES`."""
     d_in: int
-    """Width of the activations."""
+    """Width of the activations; a transcoder's target is as wide."""
     d_sae: int
     """Number of latents."""
     k: int | None = None
-    """topk, batchtopk, matryoshka: latents kept for each token (of a batch: on the mean)."""
+    """topk, batchtopk, matryoshka, transcoders: latents kept for each token (of a batch: on the mean)."""
     l1_coefficient: float = 5.0
     """standard, gated: λ of the L1 penalty; with 5, small runs of standard end at an L0 of some 60."""
     l0_coefficient: float = 1.0
     """jumprelu: λ of the L0 penalty, or of the tanh penalty in its place."""
     aux_coefficient: float = 1 / 32
-    """topk, batchtopk, matryoshka: c_aux, the weight of the AuxK loss on dead latents; 0 switches it off."""
+    """topk, batchtopk, matryoshka, transcoders: c_aux, the weight of the AuxK loss on dead latents; 0 switches it off."""
     jumprelu_penalty: Literal["l0", "tanh"] = "l0"
     """jumprelu: what is penalised, the number of active latents or a smooth likeness of it."""
     bandwidth: float | None = None
@@ -46,7 +48,7 @@ class SaeConfig:
     decoder_init_norm: float | None = None
     """Norm of each decoder row at the start; None takes 1 (all but standard keep it there) and 0.1 for standard."""
     b_dec_init: Literal["geometric_median", "mean", "zero"] = "geometric_median"
-    """Where b_dec starts, over the first activations that the run sees."""
+    """Where b_dec starts, over the first activations that the run sees; a transcoder's over its targets."""
     learning_rate: float | None = None
     """Adam's peak learning rate for this SAE (so that a sweep can vary it); None takes the run's."""
 

@@ -13,7 +13,7 @@ class TopKSae(UnitNormSae):
     """Keeps the k largest pre-activations of each token, so L0 is set and needs no penalty.
 
     z = (x - b_dec) W_enc + b_enc,  f = ReLU(TopK_k(z))
-    L = mean_B [ ‖x - x̂‖² + c_aux ‖e - ê‖² ],  e = x - x̂ (no gradient through it), ê of `top.auxiliary_loss`
+    L = mean_B [ ‖x - x̂‖² + c_aux ‖e - ê‖² ],  e = x - x̂ (no gradient through it), ê of `auxiliary.auxiliary_loss`
 
     Source: Gao et al. 2024, sections 2.3, A.1 to A.3.
     """
@@ -30,8 +30,11 @@ class TopKSae(UnitNormSae):
 
     def training_loss(self, x: Tensor, dead_mask: Tensor, sparsity_scale: float = 1.0) -> LossTerms:  # noqa: ARG002
         """Return the loss of x [B, d_in]; latents in `dead_mask` [d_sae] get the AuxK loss."""
+        return self._loss_towards(x, x, dead_mask)
+
+    def _loss_towards(self, x: Tensor, target: Tensor, dead_mask: Tensor) -> LossTerms:
         codes = self._codes(x)
-        error = x - (decode(codes, self.W_dec) + self.b_dec)
+        error = target - (decode(codes, self.W_dec) + self._beside_latents(x))
         reconstruction = error.square().sum() / len(x)
         auxiliary = auxiliary_loss(self, x, error.detach(), dead_mask)
         return LossTerms(
@@ -42,5 +45,8 @@ class TopKSae(UnitNormSae):
             fired=codes.fired(self.config.d_sae),
         )
 
+    def _beside_latents(self, x: Tensor) -> Tensor:  # noqa: ARG002 - a skip path reads it
+        return self.b_dec
+
     def _codes(self, x: Tensor) -> Codes:
-        return encode_top(x, self.b_dec, self.W_enc, self.b_enc, self.config.k or 1, bf16=self.bf16_operands)
+        return encode_top(x, self.input_centre, self.W_enc, self.b_enc, self.config.k or 1, bf16=self.bf16_operands)

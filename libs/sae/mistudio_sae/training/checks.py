@@ -26,8 +26,9 @@ def _check_hooks(plan: TrainingPlan) -> None:
         raise ConfigError("hook_points", "give at least one hook point, and each only once.")
     if not plan.saes:
         raise ConfigError("saes", "give at least one SAE configuration.")
-    for hook in hooks:
+    for hook in plan.harvested:
         resolve(lm, hook)
+    for hook in hooks:
         # The width of a raw module is known only once it has run; the trainee checks it then.
         for sae in plan.saes if hook.kind != "module" else ():
             if sae.d_in != lm.d_model:

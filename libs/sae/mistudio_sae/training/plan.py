@@ -7,6 +7,7 @@ from typing import Any
 
 from mistudio_sae.models import HookPoint, LanguageModel
 from mistudio_sae.saes import SaeConfig
+from mistudio_sae.target import target_of
 from mistudio_sae.tokens import TokensReader
 from mistudio_sae.training.config import TrainingConfig
 
@@ -39,6 +40,12 @@ class TrainingPlan:
     def pairs(self) -> list[tuple[HookPoint, SaeConfig]]:
         """Hook point and configuration of each SAE, hook point by hook point."""
         return list(itertools.product(self.hook_points, self.saes))
+
+    @property
+    def harvested(self) -> list[HookPoint]:
+        """Every hook point that some SAE reads or reconstructs, each once; raises as `target_of` does."""
+        targets = [target_of(sae, hook) for hook, sae in self.pairs]
+        return list(dict.fromkeys([*self.hook_points, *targets]))
 
     @property
     def harvest_blocks(self) -> int:

@@ -7,6 +7,7 @@ from torch import Tensor
 from mistudio_sae.activations import ActivationSource, Harvest
 from mistudio_sae.errors import CheckpointError
 from mistudio_sae.reporting import Reporter
+from mistudio_sae.target import target_of
 from mistudio_sae.training.checkpoint import Checkpoint, load_latest, save_checkpoint
 from mistudio_sae.training.plan import TrainingPlan
 from mistudio_sae.training.result import TrainedSae
@@ -57,7 +58,8 @@ class TrainingSession:
         batch = self.source.draw(self._config.batch_tokens)
         measure = (self.step + 1) % self._config.log_every_steps == 0 or self.step + 1 == self._config.steps
         for place, trainee in enumerate(self._trainees):
-            metrics = trainee.step(batch[trainee.hook.name], self.step, measure=measure)
+            target = batch[trainee.target.name]
+            metrics = trainee.step(batch[trainee.hook.name], self.step, measure=measure, target=target)
             self._metrics[place] = metrics or self._metrics[place]
         before, self.step = self.tokens_done, self.step + 1
         if measure:
@@ -106,7 +108,10 @@ class TrainingSession:
 
     def _build(self) -> None:
         sample = self.source.peek(_SAMPLE)
-        self._trainees = [Trainee(hook, sae, self._config, sample[hook.name]) for hook, sae in self._plan.pairs]
+        self._trainees = [
+            Trainee(hook, sae, self._config, sample[hook.name], sample[target_of(sae, hook).name])
+            for hook, sae in self._plan.pairs
+        ]
 
     def _restore(self) -> None:
         identity = self._plan.identity()
@@ -139,7 +144,7 @@ class TrainingSession:
 
 def _source(plan: TrainingPlan) -> ActivationSource:
     seed, blocks = plan.config.seed, plan.harvest_blocks
-    harvest = Harvest(plan.lm, plan.tokens, plan.hook_points, block_batch=blocks, seed=seed)
+    harvest = Harvest(plan.lm, plan.tokens, plan.harvested, block_batch=blocks, seed=seed)
     rows = blocks * plan.tokens.info.context_length
     return ActivationSource(harvest, capacity=plan.config.buffer_tokens, harvest_rows=rows, seed=seed)
 

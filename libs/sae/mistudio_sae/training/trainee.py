@@ -9,6 +9,7 @@ from mistudio_sae.activations import activation_scale, geometric_median
 from mistudio_sae.errors import ConfigError, DivergenceError
 from mistudio_sae.models import HookPoint
 from mistudio_sae.saes import LossTerms, Sae, SaeConfig, build_sae
+from mistudio_sae.target import target_of
 from mistudio_sae.training.config import TrainingConfig
 from mistudio_sae.training.firing import FiringRecord
 from mistudio_sae.training.optimizer import build_adam, default_learning_rate
@@ -21,19 +22,25 @@ _DEAD_WINDOW = 10_000_000
 class Trainee:
     """Trains one SAE on the raw activations of one hook point, which it scales to E‖x‖ = √d_in itself."""
 
-    def __init__(self, hook: HookPoint, config: SaeConfig, run: TrainingConfig, sample: Tensor) -> None:
+    def __init__(  # noqa: PLR0917 - what is trained, how, on what
+        self, hook: HookPoint, config: SaeConfig, run: TrainingConfig, sample: Tensor, target: Tensor | None = None
+    ) -> None:
         """Build the SAE; `sample` [n, d_in] are raw activations that decide the scale and where b_dec starts.
 
-        Raises ConfigError when the activations are not d_in wide.
+        `target` [n, d_in] are those that a transcoder reconstructs, which have a scale of their own; None is `sample`.
+        Raises ConfigError when the activations are not d_in wide, HookPointError when a transcoder cannot read `hook`.
         """
-        if sample.shape[1] != config.d_in:
-            raise ConfigError("d_in", f"is {config.d_in} but {hook.name} is {sample.shape[1]} wide; set d_in to that.")
-        self.hook, self.config, self._run = hook, config, run
-        self.scale = activation_scale(sample)
+        self.hook, self.target, self.config, self._run = hook, target_of(config, hook), config, run
+        aim = sample if target is None else target
+        for place, rows in ((hook, sample), (self.target, aim)):
+            if rows.shape[1] != config.d_in:
+                width = rows.shape[1]
+                raise ConfigError("d_in", f"is {config.d_in} but {place.name} is {width} wide; set d_in to that.")
+        self.scale, self.target_scale = activation_scale(sample), activation_scale(aim)
         # Every SAE of a run starts from the same seed, so that a sweep compares settings and not luck.
         self.sae: Sae = build_sae(config, torch.Generator().manual_seed(run.seed)).to(sample.device)
         self.sae.bf16_operands = run.bf16
-        self._place_b_dec(self.scale * sample.float())
+        self._place_b_dec(self.target_scale * aim.float())
         self.optimizer = build_adam(self.sae)
         self._peak_rate = config.learning_rate or run.learning_rate or default_learning_rate(config)
         window = max(run.batch_tokens, run.total_tokens // 10)
@@ -45,14 +52,16 @@ class Trainee:
             device=sample.device,
         )
 
-    def step(self, raw: Tensor, step: int, *, measure: bool) -> dict[str, float]:
+    def step(self, raw: Tensor, step: int, *, measure: bool, target: Tensor | None = None) -> dict[str, float]:
         """Take one optimizer step on raw activations [B, d_in]; returns its metrics if asked to `measure`.
 
-        Raises DivergenceError when loss or gradient is not finite, before the weights are touched.
+        `target` [B, d_in] holds what a transcoder reconstructs, for the same tokens; None, or what is given to any
+        other SAE, is `raw`. Raises DivergenceError when loss or gradient is not finite, before the weights are touched.
         """
         x = raw.float() * self.scale
         dead = self.firing.dead_mask()
-        terms = self.sae.training_loss(x, dead, sparsity_factor(step, self._run))
+        aim = x if target is None or target is raw else target.float() * self.target_scale
+        terms = self.sae.paired_loss(x, aim, dead, sparsity_factor(step, self._run))
         # Divided by the width, so that clipping at 1 acts on outliers only, whatever the model.
         (terms.loss / self.config.d_in).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         self.sae.after_backward()
@@ -62,7 +71,7 @@ class Trainee:
         rate = self._peak_rate * learning_rate_factor(step, self._run)
         self._update(rate)
         self.firing.update(terms.fired, len(x))
-        return self._measure(x, terms, dead, norm, rate) if measure else {}
+        return self._measure(aim, terms, dead, norm, rate) if measure else {}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return weights, optimizer, counters and scale as tensors (not copies)."""
@@ -71,7 +80,7 @@ class Trainee:
             for key, value in self.optimizer.state[parameter].items():
                 state[f"optimizer.{name}.{key}"] = value
         state |= {f"firing.{name}": value for name, value in self.firing.state_dict().items()}
-        return {**state, "scale": torch.tensor(self.scale, dtype=torch.float64)}
+        return {**state, "scale": _exact(self.scale), "target_scale": _exact(self.target_scale)}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
@@ -85,7 +94,7 @@ class Trainee:
         self.firing.load_state_dict(
             {key.removeprefix("firing."): v for key, v in state.items() if key.startswith("firing.")}
         )
-        self.scale = float(state["scale"])
+        self.scale, self.target_scale = float(state["scale"]), float(state["target_scale"])
 
     def _place_b_dec(self, x: Tensor) -> None:
         if self.config.b_dec_init != "zero":
@@ -99,16 +108,16 @@ class Trainee:
         self.sae.after_step()
 
     def _measure(
-        self, x: Tensor, terms: LossTerms, dead: Tensor, gradient_norm: Tensor, rate: float
+        self, target: Tensor, terms: LossTerms, dead: Tensor, gradient_norm: Tensor, rate: float
     ) -> dict[str, float]:
-        total_variance = (x - x.mean(0)).square().sum() / len(x)
+        total_variance = (target - target.mean(0)).square().sum() / len(target)
         fvu = float(terms.reconstruction / total_variance)
         return {
             "loss": float(terms.loss.detach()),
             "reconstruction_loss": float(terms.reconstruction),
             "sparsity_loss": float(terms.sparsity),
             "auxiliary_loss": float(terms.auxiliary),
-            "l0": float(terms.fired.sum()) / len(x),
+            "l0": float(terms.fired.sum()) / len(target),
             "fvu": fvu,
             "explained_variance": 1 - fvu,
             "dead_fraction": float(dead.float().mean()),
@@ -123,6 +132,10 @@ class Trainee:
             f"the loss or its gradient stopped being finite at step {step}; lower the learning rate "
             f"(now {self._peak_rate:g}).",
         )
+
+
+def _exact(value: float) -> Tensor:
+    return torch.tensor(value, dtype=torch.float64)
 
 
 def _laid_out(value: Tensor, parameter: Tensor) -> Tensor:

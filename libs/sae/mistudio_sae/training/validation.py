@@ -31,7 +31,7 @@ class _OnlyCancel(SilentReporter):
 def folded_copy(trainee: Trainee) -> Sae:
     """Return a copy of the SAE that takes raw activations and has unit-norm decoder rows."""
     sae = copy.deepcopy(trainee.sae).requires_grad_(requires_grad=False)
-    sae.fold_scale(trainee.scale)
+    sae.fold_scale(trainee.scale, trainee.target_scale)
     sae.fold_decoder_norm()
     return sae
 

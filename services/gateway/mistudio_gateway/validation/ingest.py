@@ -14,6 +14,8 @@ from mistudio_runtime.bundled import BUNDLED_DATASETS, BUNDLED_MODELS
 
 TEXT_SUFFIXES = (".txt", ".md", ".jsonl", ".csv", ".parquet")
 MAX_CONTEXT_LENGTH = 131_072
+IN_SPARSIFY = ("topk", "transcoder", "skip_transcoder")
+"""Architectures that sparsify's layout has."""
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
 _REVISION = re.compile(r"[\w./-]*")
 
@@ -63,11 +65,11 @@ def export_sae(spec: v1.ExportSae, path: str, scope: Scope) -> None:
     if folder is not None and folder.exists():
         empty = folder.is_dir() and not any(folder.iterdir())
         scope.require(empty, f"{path}.local_path", f"{spec.local_path} exists and is not an empty folder")
-    scope.require(
-        spec.format in (v1.SAE_FORMAT_UNSPECIFIED, v1.SAE_FORMAT_SAELENS),
-        f"{path}.format",
-        "only the SAELens layout is written",
-    )
+    scope.require(spec.format in v1.SaeFormat.values(), f"{path}.format", "is saelens or sparsify")
+    architecture = summary_of(scope, spec.sae).get("architecture")
+    if spec.format == v1.SAE_FORMAT_SPARSIFY and architecture is not None:
+        fits = architecture in IN_SPARSIFY
+        scope.require(fits, f"{path}.format", f"sparsify has no {architecture} SAEs, only {', '.join(IN_SPARSIFY)}")
 
 
 def tokenize_dataset(spec: v1.TokenizeDataset, path: str, scope: Scope) -> None:

@@ -19,6 +19,8 @@ KEEP_K = (
     v1.SAE_ARCHITECTURE_TOPK,
     v1.SAE_ARCHITECTURE_BATCHTOPK,
     v1.SAE_ARCHITECTURE_MATRYOSHKA,
+    v1.SAE_ARCHITECTURE_TRANSCODER,
+    v1.SAE_ARCHITECTURE_SKIP_TRANSCODER,
 )
 """Architectures whose sparsity is k."""
 PENALIZE = {
@@ -27,6 +29,8 @@ PENALIZE = {
     v1.SAE_ARCHITECTURE_JUMPRELU: "l0_coefficient",
 }
 """Architectures whose sparsity is a penalty, to the field with its weight."""
+TRANSCODE = (v1.SAE_ARCHITECTURE_TRANSCODER, v1.SAE_ARCHITECTURE_SKIP_TRANSCODER)
+"""Architectures that read the input of an MLP."""
 DTYPES = ("", "float32", "bfloat16")
 _NAMES: dict[int, str] = {
     number: name.removeprefix("SAE_ARCHITECTURE_").lower() for name, number in v1.SaeArchitecture.items()
@@ -44,6 +48,7 @@ def train_sae(spec: v1.TrainSae, path: str, scope: Scope) -> None:
     scope.require(0 < len(spec.saes) <= MAX_SAES, f"{path}.saes", f"name 1 to {MAX_SAES} SAEs")
     for index, sae in scope.each(spec.saes[:MAX_SAES]):
         _sae(sae, f"{path}.saes[{index}]", scope)
+    _transcoders(spec, path, scope)
     _budget(spec, path, scope)
     check_device(spec.device, f"{path}.device", scope)
     scope.require(spec.dtype in DTYPES, f"{path}.dtype", "is float32 or bfloat16")
@@ -78,7 +83,7 @@ def _sae(sae: v1.SaeSpec, path: str, scope: Scope) -> None:
         scope.require(sae.k <= sae.d_sae, f"{path}.k", f"is at most d_sae ({sae.d_sae})")
     elif sae.architecture in PENALIZE:
         weight = PENALIZE[sae.architecture]
-        scope.require(not sae.k, f"{path}.k", f"belongs to topk, batchtopk and matryoshka; {name} takes {weight}")
+        scope.require(not sae.k, f"{path}.k", f"belongs to topk, batchtopk, matryoshka and transcoders; {name} takes {weight}")
     else:
         built = ", ".join(_NAMES[architecture] for architecture in (*KEEP_K[1:], *PENALIZE))
         scope.refuse(f"{path}.architecture", f"{name} cannot be trained by this version: {built} can")
@@ -99,6 +104,20 @@ def _own_fields(sae: v1.SaeSpec, path: str, scope: Scope) -> None:
         rises = all(low < high for low, high in itertools.pairwise((0, *widths)))
         fits = rises and widths[-1] == sae.d_sae
         scope.require(fits, f"{path}.matryoshka_widths", f"rise, and end with d_sae ({sae.d_sae})")
+
+
+def _transcoders(spec: v1.TrainSae, path: str, scope: Scope) -> None:
+    """Every SAE is trained at every hook point, so one transcoder binds them all."""
+    transcoders = [_architecture(sae) for sae in spec.saes if sae.architecture in TRANSCODE]
+    for index, name in scope.each(spec.hook_points) if transcoders else ():
+        match = _LAYER.fullmatch(name)
+        if match is None or match[2] != "mlp_in":
+            layer = match[1] if match else "<i>"
+            scope.refuse(
+                f"{path}.hook_points[{index}]",
+                f"a {transcoders[0]} reads the input of an MLP: name layer.{layer}.mlp_in, "
+                "and train other SAEs in a job of their own",
+            )
 
 
 def _architecture(sae: v1.SaeSpec) -> str:
