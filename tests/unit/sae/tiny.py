@@ -8,6 +8,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
     Gemma2Config,
+    Gemma3Config,
+    Gemma3TextConfig,
     GPT2Config,
     GPTNeoXConfig,
     LlamaConfig,
@@ -15,6 +17,7 @@ from transformers import (
     PretrainedConfig,
     PreTrainedTokenizerFast,
     Qwen2Config,
+    Qwen3Config,
 )
 
 from mistudio_sae.models import LanguageModel
@@ -35,6 +38,13 @@ _LLAMA_SHAPE = {
     "pad_token_id": None,
 }
 
+# Two layers in three see a window of 4 tokens only, less than the sequences of the tests.
+_GEMMA3_SHAPE = _LLAMA_SHAPE | {
+    "head_dim": 8,
+    "sliding_window": 4,
+    "layer_types": ["sliding_attention", "full_attention", "sliding_attention"],
+}
+
 CONFIGS: dict[str, PretrainedConfig] = {
     "gpt2": GPT2Config(
         vocab_size=VOCAB, n_embd=D_MODEL, n_layer=LAYERS, n_head=2, n_positions=64, bos_token_id=BOS, eos_token_id=BOS
@@ -52,7 +62,21 @@ CONFIGS: dict[str, PretrainedConfig] = {
     "llama": LlamaConfig(**_LLAMA_SHAPE),
     "mistral": MistralConfig(**_LLAMA_SHAPE),
     "qwen2": Qwen2Config(**_LLAMA_SHAPE),
+    "qwen3": Qwen3Config(**_LLAMA_SHAPE, head_dim=8),
     "gemma2": Gemma2Config(**_LLAMA_SHAPE, head_dim=8),
+    "gemma3": Gemma3TextConfig(**_GEMMA3_SHAPE),
+    "gemma3_with_images": Gemma3Config(
+        text_config=_GEMMA3_SHAPE,
+        vision_config={
+            "hidden_size": D_MODEL,
+            "intermediate_size": D_MODEL,
+            "num_hidden_layers": 1,
+            "num_attention_heads": 2,
+            "image_size": 16,
+            "patch_size": 8,
+        },
+        mm_tokens_per_image=4,
+    ),
 }
 
 

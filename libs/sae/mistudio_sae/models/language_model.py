@@ -5,7 +5,7 @@ from typing import TypeVar
 
 import torch
 from torch import nn
-from transformers import PreTrainedModel, PreTrainedTokenizerFast
+from transformers import PretrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 from mistudio_sae.errors import ModelLoadError
 
@@ -24,8 +24,14 @@ class LanguageModel:
 
     @property
     def base(self) -> nn.Module:
-        """The model below the unembedding."""
-        return self.model.base_model
+        """The model below the unembedding; of a model that also sees images, the part that reads text."""
+        base = self.model.base_model
+        return getattr(base, "language_model", base)
+
+    @property
+    def text_config(self) -> PretrainedConfig:
+        """The configuration of `base`."""
+        return self.model.config.get_text_config()
 
     @property
     def layers(self) -> nn.ModuleList:
@@ -40,7 +46,7 @@ class LanguageModel:
     @property
     def d_model(self) -> int:
         """Width of the residual stream."""
-        return int(self.model.config.hidden_size)
+        return int(self.text_config.hidden_size)
 
     @property
     def n_layers(self) -> int:
@@ -50,12 +56,12 @@ class LanguageModel:
     @property
     def vocab_size(self) -> int:
         """Rows of the embedding; it may exceed the tokenizer's vocabulary (padding to a round number)."""
-        return int(self.model.config.vocab_size)
+        return int(self.text_config.vocab_size)
 
     @property
     def context_length(self) -> int:
         """Longest sequence that the model was built for, in tokens."""
-        return int(self.model.config.max_position_embeddings)
+        return int(self.text_config.max_position_embeddings)
 
     @property
     def device(self) -> torch.device:

@@ -31,16 +31,17 @@ def load_model(path: str | Path, *, dtype: str = "float32", device: str = "cpu")
         raise ModelLoadError(f"{folder} holds no config.json; give a model folder in the transformers layout.")
     model = _load_weights(folder, _DTYPES[dtype])
     tokenizer = _load_tokenizer(folder)
-    if len(tokenizer) > model.config.vocab_size:
+    lm = LanguageModel(model, tokenizer)
+    if len(tokenizer) > lm.vocab_size:
         raise ModelLoadError(
-            f"the tokenizer in {folder} has {len(tokenizer)} ids but the model embeds {model.config.vocab_size}; "
+            f"the tokenizer in {folder} has {len(tokenizer)} ids but the model embeds {lm.vocab_size}; "
             "put the tokenizer that the model was trained with beside it."
         )
     model.requires_grad_(requires_grad=False)
     _fuse_activations(model)
     torch.nn.Module.eval(model)
     torch.nn.Module.to(model, device)
-    return LanguageModel(model, tokenizer)
+    return lm
 
 
 def _fuse_activations(model: torch.nn.Module) -> None:
