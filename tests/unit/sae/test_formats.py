@@ -189,7 +189,7 @@ def test_sparsify_is_read_whatever_num_latents_says(tmp_path: Path) -> None:
     assert torch.allclose(loaded.sae(X), sae("topk")(X), atol=1e-6)
 
 
-@pytest.mark.parametrize("changes", [{"transcode": True}, {"activation": "groupmax"}, {"d_in": 17}])
+@pytest.mark.parametrize("changes", [{"skip_connection": True}, {"activation": "groupmax"}, {"d_in": 17}])
 def test_other_sparsify_kinds_are_refused(tmp_path: Path, changes: dict[str, object]) -> None:
     _write_sparsify(tmp_path / "layers.5", **changes)
     with pytest.raises(SaeFormatError):
