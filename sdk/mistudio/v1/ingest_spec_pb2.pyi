@@ -242,7 +242,7 @@ class ExportSae(Message):
     local_path: str
     """A folder inside the allowed roots; it must not exist or be empty."""
     format: SaeFormat.ValueType
-    """The layout to write; only SAELens is written."""
+    """The layout to write; unset is SAELens. sparsify has topk and transcoders only, in a folder for each hook."""
     @property
     def sae(self) -> ArtifactRef:
         """The SAE."""

@@ -67,7 +67,7 @@ class _SaeArchitectureEnumTypeWrapper(_EnumTypeWrapper[_SaeArchitecture.ValueTyp
     SAE_ARCHITECTURE_MATRYOSHKA: _SaeArchitecture.ValueType  # 6
     """Nested dictionaries (Bussmann et al. 2025)."""
     SAE_ARCHITECTURE_TRANSCODER: _SaeArchitecture.ValueType  # 7
-    """MLP input to MLP output (Dunefsky et al. 2024)."""
+    """MLP input to MLP output, top-k (Dunefsky et al. 2024); hook points are layer.<i>.mlp_in."""
     SAE_ARCHITECTURE_SKIP_TRANSCODER: _SaeArchitecture.ValueType  # 8
     """A transcoder with a linear skip path (Paulo et al. 2025)."""
 
@@ -89,7 +89,7 @@ SAE_ARCHITECTURE_JUMPRELU: SaeArchitecture.ValueType  # 5
 SAE_ARCHITECTURE_MATRYOSHKA: SaeArchitecture.ValueType  # 6
 """Nested dictionaries (Bussmann et al. 2025)."""
 SAE_ARCHITECTURE_TRANSCODER: SaeArchitecture.ValueType  # 7
-"""MLP input to MLP output (Dunefsky et al. 2024)."""
+"""MLP input to MLP output, top-k (Dunefsky et al. 2024); hook points are layer.<i>.mlp_in."""
 SAE_ARCHITECTURE_SKIP_TRANSCODER: SaeArchitecture.ValueType  # 8
 """A transcoder with a linear skip path (Paulo et al. 2025)."""
 
@@ -141,11 +141,11 @@ class SaeSpec(Message):
     d_sae: int
     """Number of latents."""
     k: int
-    """Active latents a token (topk; batchtopk and matryoshka: on the mean of a batch)."""
+    """Active latents a token (topk, transcoders; batchtopk and matryoshka: on the mean of a batch)."""
     l1_coefficient: float
     """Weight of the sparsity penalty (standard, gated); unset is 5."""
     aux_coefficient: float
-    """Weight of the auxiliary loss on dead latents (topk, batchtopk, matryoshka); unset is 1/32."""
+    """Weight of the auxiliary loss on dead latents (topk, batchtopk, matryoshka, transcoders); unset is 1/32."""
     learning_rate: float
     """Peak learning rate; unset takes the training job's."""
     l0_coefficient: float

@@ -70,6 +70,24 @@ def test_a_good_request_passes(scope: Scope) -> None:
     assert refused(scope, train_sae=train()) == {}
 
 
+@pytest.mark.parametrize(("architecture", "fits"), [("gated", False), ("skip_transcoder", True)])
+def test_only_what_sparsify_has_is_exported_to_it(scope: Scope, architecture: str, *, fits: bool) -> None:
+    with scope.store.draft("sae", job_id="job-made", attempt=1) as draft:
+        draft.summary = {"architecture": architecture}
+        made = v1.ArtifactRef(artifact_id=draft.commit())
+    folder = str(scope.settings.allowed_roots[0] / "new")
+    asked = v1.ExportSae(sae=made, local_path=folder, format=v1.SAE_FORMAT_SPARSIFY)
+    found = refused(scope, export_sae=asked)
+    assert found == ({} if fits else {"export_sae.format": found.get("export_sae.format", "")})
+    assert fits or "sparsify has no gated SAEs" in found["export_sae.format"]
+
+
+@pytest.mark.parametrize("architecture", [v1.SAE_ARCHITECTURE_TRANSCODER, v1.SAE_ARCHITECTURE_SKIP_TRANSCODER])
+def test_a_transcoder_of_an_mlp_passes(scope: Scope, architecture: v1.SaeArchitecture.ValueType) -> None:
+    spec = train(hook_points=["layer.3.mlp_in"], saes=[sae(), sae(architecture=architecture)])
+    assert refused(scope, train_sae=spec) == {}
+
+
 @pytest.mark.parametrize(
     ("fields", "field", "says"),
     [
@@ -81,7 +99,18 @@ def test_a_good_request_passes(scope: Scope) -> None:
         ({"saes": [v1.SaeSpec(d_sae=8, k=9)]}, "saes[0].k", "at most d_sae (8)"),
         ({"saes": [v1.SaeSpec(d_sae=8)]}, "saes[0].k", "at least 1"),
         ({"saes": [v1.SaeSpec(k=8)]}, "saes[0].d_sae", "is 1 to"),
-        ({"saes": [sae(architecture=v1.SAE_ARCHITECTURE_TRANSCODER)]}, "saes[0].architecture", "transcoder"),
+        ({"saes": [sae(architecture=99)]}, "saes[0].architecture", "skip_transcoder"),
+        (
+            {"saes": [sae(), sae(architecture=v1.SAE_ARCHITECTURE_SKIP_TRANSCODER)]},
+            "hook_points[0]",
+            "a skip_transcoder reads the input of an MLP: name layer.3.mlp_in",
+        ),
+        (
+            {"saes": [sae(architecture=v1.SAE_ARCHITECTURE_TRANSCODER)], "hook_points": ["lm_head"]},
+            "hook_points[0]",
+            "name layer.<i>.mlp_in",
+        ),
+        ({"saes": [sae(architecture=v1.SAE_ARCHITECTURE_TRANSCODER, k=0)]}, "saes[0].k", "at least 1"),
         ({"saes": [sae(architecture=v1.SAE_ARCHITECTURE_JUMPRELU)]}, "saes[0].k", "jumprelu takes l0_coefficient"),
         ({"saes": [sae(architecture=v1.SAE_ARCHITECTURE_BATCHTOPK, k=0)]}, "saes[0].k", "at least 1"),
         ({"saes": [sae(l0_coefficient=-1)]}, "saes[0].l0_coefficient", "at least 0"),

@@ -11,8 +11,9 @@ from mistudio.v1 import ArtifactRef, ExportSae, ImportSae, SaeFormat
 from mistudio_ingest import export_sae, import_sae
 from mistudio_runtime.jobs import PermanentFailure
 from mistudio_runtime.paths import PathNotAllowedError
-from mistudio_sae.formats import SaeProvenance, load_saelens, save_saelens
-from mistudio_sae.saes import SaeConfig, build_sae
+from mistudio_sae.errors import SaeFormatError
+from mistudio_sae.formats import SaeProvenance, load_saelens, load_sparsify, save_saelens
+from mistudio_sae.saes import Architecture, SaeConfig, build_sae
 from support.workshop import Workshop
 
 D_IN, D_SAE = 16, 24
@@ -125,12 +126,54 @@ def test_an_export_never_overwrites(workshop: Workshop, data: Path, saelens_fold
             export_sae.run(ExportSae(sae=sae, local_path=str(data / name)), job)
     with pytest.raises(PathNotAllowedError):
         export_sae.run(ExportSae(sae=sae, local_path=str(tmp_path / "outside")), job)
-    sparsify = ExportSae(sae=sae, local_path=str(data / "new"), format=SaeFormat.SAE_FORMAT_SPARSIFY)
-    with pytest.raises(PermanentFailure, match="only the SAELens layout"):
-        export_sae.run(sparsify, job)
+    unknown = ExportSae(sae=sae, local_path=str(data / "new"), format=99)
+    with pytest.raises(PermanentFailure, match="format 99 is unknown"):
+        export_sae.run(unknown, job)
     with pytest.raises(PermanentFailure, match="cannot be written"):
         export_sae.run(ExportSae(sae=sae, local_path=str(data / "file" / "below")), job)
     assert (data / "full" / "mine.txt").read_text() == "precious"
+
+
+@pytest.mark.parametrize(
+    ("architecture", "hook_point", "folder"),
+    [("topk", "layer.1.resid_post", "layers.1"), ("skip_transcoder", "layer.1.mlp_in", "layers.1.mlp")],
+)
+def test_an_sae_goes_out_as_sparsify_and_comes_back(
+    workshop: Workshop, data: Path, architecture: Architecture, hook_point: str, folder: str
+) -> None:
+    sae = build_sae(SaeConfig(architecture, D_IN, D_SAE, k=4), torch.Generator().manual_seed(1))
+    save_saelens(data / "foreign", sae, SaeProvenance("somewhere/gpt", hook_point))
+    spec = ExportSae(
+        sae=ArtifactRef(artifact_id=bring(workshop, data / "foreign")),
+        local_path=str(data / "out"),
+        format=SaeFormat.SAE_FORMAT_SPARSIFY,
+    )
+
+    export_sae.run(spec, workshop.job("job-out"))
+    export_sae.run(spec, workshop.job("job-out"))
+
+    assert sorted(file.relative_to(data / "out").as_posix() for file in (data / "out").rglob("*.*")) == sorted(
+        [folder, f"{folder}/cfg.json", f"{folder}/sae.safetensors"]
+    )
+    back = load_sparsify(data / "out" / folder)
+    x = torch.randn(20, D_IN, generator=torch.Generator().manual_seed(3))
+    torch.testing.assert_close(back.sae.encode(x), sae.encode(x), rtol=0, atol=1e-5)
+    torch.testing.assert_close(back.sae(x), sae(x), rtol=0, atol=1e-5)
+    assert back.provenance.hook_point == hook_point
+    (data / "out" / folder / "sae.safetensors").write_bytes(b"another")
+    with pytest.raises(PermanentFailure, match="is not empty"):
+        export_sae.run(spec, workshop.job("job-out"))
+
+
+def test_what_sparsify_lacks_is_refused(workshop: Workshop, data: Path) -> None:
+    sae = build_sae(SaeConfig("gated", D_IN, D_SAE), torch.Generator().manual_seed(1))
+    save_saelens(data / "foreign", sae, SaeProvenance("somewhere/gpt", "layer.1.resid_post"))
+    reference = ArtifactRef(artifact_id=bring(workshop, data / "foreign"))
+    spec = ExportSae(sae=reference, local_path=str(data / "out"), format=SaeFormat.SAE_FORMAT_SPARSIFY)
+
+    with pytest.raises(SaeFormatError, match="sparsify has no gated SAEs"):
+        export_sae.run(spec, workshop.job("job-out"))
+    assert not [file for file in data.iterdir() if "out" in file.name]
 
 
 def test_an_empty_folder_is_filled(workshop: Workshop, data: Path, saelens_folder: Path) -> None:

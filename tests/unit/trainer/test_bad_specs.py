@@ -32,8 +32,12 @@ def inputs(workshop: Workshop) -> tuple[str, str]:
         ({"saes": [TOPK, SaeSpec(d_sae=24, k=25)]}, r"saes\[1\].k: must be between 1 and d_sae = 24, not 25"),
         ({"saes": [SaeSpec(d_sae=24)]}, r"saes\[0\].k: must be between 1"),
         (
-            {"saes": [SaeSpec(d_sae=24, architecture=v1.SAE_ARCHITECTURE_TRANSCODER)]},
+            {"saes": [SaeSpec(d_sae=24, k=4, architecture=99)]},
             r"saes\[0\].architecture: this version",
+        ),
+        (
+            {"saes": [TOPK, SaeSpec(d_sae=24, k=4, architecture=v1.SAE_ARCHITECTURE_TRANSCODER)]},
+            r"layer\.1\.resid_post: a transcoder reads the input of an MLP; name layer\.1\.mlp_in",
         ),
         ({"saes": [TOPK, TOPK]}, r"saes\[1\].name: another SAE is called topk-24-k4"),
         ({"saes": [SaeSpec(d_sae=24, k=4, learning_rate=-1)]}, "learning_rate: must be finite and above 0"),

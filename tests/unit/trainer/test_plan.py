@@ -61,11 +61,15 @@ def test_each_architecture_takes_its_own_fields() -> None:
             jumprelu_penalty=v1.JUMP_RELU_PENALTY_TANH,
         ),
         SaeSpec(architecture=v1.SAE_ARCHITECTURE_MATRYOSHKA, d_sae=64, k=8, matryoshka_widths=[16, 64]),
+        SaeSpec(architecture=v1.SAE_ARCHITECTURE_TRANSCODER, d_sae=64, k=8, aux_coefficient=0.5),
+        SaeSpec(architecture=v1.SAE_ARCHITECTURE_SKIP_TRANSCODER, d_sae=64, k=8),
     ]
-    plan = make_plan(spec(saes=saes), d_in=16, context_length=128)
+    plan = make_plan(spec(hook_points=["layer.0.mlp_in"], saes=saes), d_in=16, context_length=128)
 
-    assert plan.names == ("gated-64-l1-2", "batchtopk-64-k8", "jumprelu-64-tanh-3", "matryoshka-64-k8")
-    assert [sae.k for sae in plan.saes] == [None, 8, None, 8]
+    assert plan.names[:4] == ("gated-64-l1-2", "batchtopk-64-k8", "jumprelu-64-tanh-3", "matryoshka-64-k8")
+    assert plan.names[4:] == ("transcoder-64-k8", "skip_transcoder-64-k8")
+    assert [sae.k for sae in plan.saes] == [None, 8, None, 8, 8, 8]
+    assert plan.saes[4].aux_coefficient == 0.5
     assert (plan.saes[2].bandwidth, plan.saes[3].widths) == (0.5, (16, 64))
 
 
@@ -78,6 +82,15 @@ def test_the_buffer_fits_the_models_width(d_in: int, hooks: int, batch: int, exp
     plan = make_plan(spec(hook_points=names, batch_tokens=batch), d_in=d_in, context_length=128)
 
     assert plan.config.buffer_tokens == expected
+
+
+def test_the_buffer_counts_what_transcoders_reconstruct() -> None:
+    saes = [SaeSpec(architecture=v1.SAE_ARCHITECTURE_TRANSCODER, d_sae=64, k=8)]
+    fields: dict[str, Any] = {"hook_points": ["layer.0.mlp_in"], "batch_tokens": 1024}
+    plain = make_plan(spec(**fields), d_in=4096, context_length=128)
+    plan = make_plan(spec(**fields, saes=saes), d_in=4096, context_length=128)
+
+    assert (plain.config.buffer_tokens, plan.config.buffer_tokens) == (16_384, 8192)
 
 
 def test_checkpoints_of_a_long_run_are_not_rare_and_of_a_short_one_not_frequent() -> None:

@@ -83,6 +83,21 @@ def test_every_hook_point_meets_every_sae_in_order(workshop: Workshop, inputs: t
         assert set(curve.column("hook_point").to_pylist()) == {summary["hook_point"]}
 
 
+def test_transcoders_are_made_beside_saes_from_one_harvest(workshop: Workshop, inputs: tuple[str, str]) -> None:
+    architectures = [v1.SAE_ARCHITECTURE_TRANSCODER, v1.SAE_ARCHITECTURE_SKIP_TRANSCODER]
+    saes = [SaeSpec(d_sae=24, k=4), *(SaeSpec(d_sae=24, k=4, architecture=each) for each in architectures)]
+    ids = run(workshop.training(*inputs, hook_points=["layer.1.mlp_in"], saes=saes), workshop.job("job-mlp"))
+
+    summaries = [workshop.store.get(sae).summary for sae in ids]
+    assert [summary["architecture"] for summary in summaries] == ["topk", "transcoder", "skip_transcoder"]
+    assert {summary["hook_point"] for summary in summaries} == {"layer.1.mlp_in"}
+    assert [summary.get("target_hook_point") for summary in summaries] == [None, "layer.1.mlp_out", "layer.1.mlp_out"]
+    for sae, summary in zip(ids, summaries, strict=True):
+        loaded = load_saelens(workshop.store.path(sae))
+        assert (loaded.config.architecture, loaded.config.k) == (summary["architecture"], 4)
+        assert {"fvu", "ce_recovered", "ce_spliced", "kl"} <= set(summary["metrics"])
+
+
 def test_progress_goes_through_the_stages_and_never_back(workshop: Workshop, inputs: tuple[str, str]) -> None:
     job = workshop.job("job-one")
     saes = [SaeSpec(d_sae=24, k=4), SaeSpec(d_sae=24, k=8)]
