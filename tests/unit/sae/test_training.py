@@ -111,7 +111,10 @@ def test_more_tokens_than_the_dataset_has_repeat_it_and_say_so(run: Run) -> None
 @pytest.mark.parametrize("request_", [StopRequest.PAUSE, StopRequest.DRAIN])
 def test_pause_and_resume_equal_an_uninterrupted_run(run: Run, request_: StopRequest) -> None:
     saes = tuple(dataclasses.replace(TOPK, architecture=architecture) for architecture in ARCHITECTURES)
-    whole_reporter, hooks = RecordingReporter(), (HookPoint.parse("layer.1.mlp_in"),)  # what every architecture can read
+    whole_reporter, hooks = (
+        RecordingReporter(),
+        (HookPoint.parse("layer.1.mlp_in"),),
+    )  # what every architecture can read
     whole = run(whole_reporter, hooks=hooks, saes=saes, folder="whole")
     first, second = RecordingReporter(request_, stop_at_tokens=64 * 17), RecordingReporter()
     with pytest.raises(Stopped) as caught:

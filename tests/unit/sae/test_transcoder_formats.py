@@ -70,7 +70,10 @@ def test_a_topk_transcoder_is_saelens_topk_that_takes_no_bias_off_its_input(tmp_
         "rescale_acts_by_decoder_norm": False,
     }
     assert isinstance(metadata, dict)
-    assert (metadata["hook_name"], metadata["hook_name_out"]) == ("blocks.1.ln2.hook_normalized", "blocks.1.hook_mlp_out")
+    assert (metadata["hook_name"], metadata["hook_name_out"]) == (
+        "blocks.1.ln2.hook_normalized",
+        "blocks.1.hook_mlp_out",
+    )
 
 
 def test_a_skip_transcoder_is_saelens_with_its_k_beside_it(tmp_path: Path) -> None:

@@ -87,7 +87,8 @@ def test_what_training_minimises_is_what_the_transcoder_returns(architecture: st
     terms = sae.paired_loss(x, y, torch.zeros(D_SAE, dtype=torch.bool))
     torch.testing.assert_close(terms.reconstruction, (y - sae(x)).square().sum() / TOKENS)
     assert torch.equal(terms.fired, (sae.encode(x) > 0).sum(0))
-    assert (terms.fired.sum() > 0) and ((sae.encode(x) > 0).sum(1) <= K).all()
+    assert terms.fired.sum() > 0
+    assert ((sae.encode(x) > 0).sum(1) <= K).all()
 
 
 @pytest.mark.parametrize("architecture", BOTH)
@@ -121,7 +122,9 @@ def test_input_and_target_have_a_scale_each_and_b_dec_starts_in_the_target() -> 
 def trained(tmp_path: Path, architecture: str, reporter: RecordingReporter | None = None) -> TrainedSae:
     saes = (SaeConfig(architecture, D_MODEL, 64, k=8, dead_window_tokens=500),)  # type: ignore[arg-type]
     tokens = write_tokens(tmp_path / "tokens")
-    return train(language_model(), tokens, (MLP_IN,), saes, RUN, tmp_path / architecture, reporter or RecordingReporter())[0]
+    return train(
+        language_model(), tokens, (MLP_IN,), saes, RUN, tmp_path / architecture, reporter or RecordingReporter()
+    )[0]
 
 
 @pytest.mark.parametrize("architecture", BOTH)

@@ -9,8 +9,8 @@ from dataclasses import asdict, dataclass
 class EvaluationReport:
     """Metrics of one SAE at one hook point over `tokens` held-out tokens; special positions never count.
 
-    Definitions are SAELens' (`sae_lens.evals`), which SAEBench uses as well. x is what is reconstructed: the activations
-    that an SAE reads, or the MLP's output that a transcoder computes from the MLP's input.
+    Definitions are SAELens' (`sae_lens.evals`), which SAEBench uses as well. x is what is reconstructed:
+    the activations that an SAE reads, or the MLP's output that a transcoder computes from the MLP's input.
     """
 
     tokens: int

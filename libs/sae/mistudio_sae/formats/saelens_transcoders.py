@@ -1,7 +1,7 @@
 """Transcoders as SAELens knows them.
 
-SAELens' own `transcoder` and `skip_transcoder` are ReLU transcoders: they know no k. What keeps its k largest latents is
-therefore written as follows, and a ReLU transcoder is one that keeps all, k = d_sae.
+SAELens' own `transcoder` and `skip_transcoder` are ReLU transcoders: they know no k. What keeps its k largest latents
+is therefore written as follows, and a ReLU transcoder is one that keeps all, k = d_sae.
 
 - `transcoder`: as `topk` that takes no b_dec off its input. Its latents and its output, the MLP's, are exact.
 - `skip_transcoder`: as `skip_transcoder`, with k and `activation_fn` beside it in the metadata. It is exact once

@@ -6,7 +6,9 @@ from typing import Literal, get_args
 
 from mistudio_sae.errors import ConfigError
 
-Architecture = Literal["standard", "topk", "gated", "batchtopk", "jumprelu", "matryoshka", "transcoder", "skip_transcoder"]
+Architecture = Literal[
+    "standard", "topk", "gated", "batchtopk", "jumprelu", "matryoshka", "transcoder", "skip_transcoder"
+]
 KEEPS_K: frozenset[Architecture] = frozenset(("topk", "batchtopk", "matryoshka", "transcoder", "skip_transcoder"))
 """Architectures whose sparsity is set by k and that have an AuxK loss; the others have a penalty."""
 TRANSCODES: frozenset[Architecture] = frozenset(("transcoder", "skip_transcoder"))
@@ -34,7 +36,7 @@ class SaeConfig:
     l0_coefficient: float = 1.0
     """jumprelu: λ of the L0 penalty, or of the tanh penalty in its place."""
     aux_coefficient: float = 1 / 32
-    """topk, batchtopk, matryoshka, transcoders: c_aux, the weight of the AuxK loss on dead latents; 0 switches it off."""
+    """topk, batchtopk, matryoshka, transcoders: c_aux, weight of the AuxK loss on dead latents; 0 switches it off."""
     jumprelu_penalty: Literal["l0", "tanh"] = "l0"
     """jumprelu: what is penalised, the number of active latents or a smooth likeness of it."""
     bandwidth: float | None = None

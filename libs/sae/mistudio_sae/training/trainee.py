@@ -22,7 +22,7 @@ _DEAD_WINDOW = 10_000_000
 class Trainee:
     """Trains one SAE on the raw activations of one hook point, which it scales to E‖x‖ = √d_in itself."""
 
-    def __init__(  # noqa: PLR0917 - what is trained, how, on what
+    def __init__(
         self, hook: HookPoint, config: SaeConfig, run: TrainingConfig, sample: Tensor, target: Tensor | None = None
     ) -> None:
         """Build the SAE; `sample` [n, d_in] are raw activations that decide the scale and where b_dec starts.

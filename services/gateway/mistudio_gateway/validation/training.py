@@ -83,7 +83,9 @@ def _sae(sae: v1.SaeSpec, path: str, scope: Scope) -> None:
         scope.require(sae.k <= sae.d_sae, f"{path}.k", f"is at most d_sae ({sae.d_sae})")
     elif sae.architecture in PENALIZE:
         weight = PENALIZE[sae.architecture]
-        scope.require(not sae.k, f"{path}.k", f"belongs to topk, batchtopk, matryoshka and transcoders; {name} takes {weight}")
+        scope.require(
+            not sae.k, f"{path}.k", f"belongs to topk, batchtopk, matryoshka and transcoders; {name} takes {weight}"
+        )
     else:
         built = ", ".join(_NAMES[architecture] for architecture in (*KEEP_K[1:], *PENALIZE))
         scope.refuse(f"{path}.architecture", f"{name} cannot be trained by this version: {built} can")
