@@ -15,9 +15,9 @@ from mistudio_sae.errors import ConfigError, DivergenceError, TokensFormatError
 from mistudio_sae.evaluation import EvaluationReport, evaluate
 from mistudio_sae.evaluation.density import EDGES, DensityMeter
 from mistudio_sae.evaluation.reconstruction import ReconstructionMeter
-from mistudio_sae.models import HookPoint, run_with_replacement
+from mistudio_sae.models import HookPoint, capture, run_with_replacement
 from mistudio_sae.reporting import SilentReporter, Stopped, StopRequest
-from mistudio_sae.saes import Sae
+from mistudio_sae.saes import TRANSCODES, Sae
 from mistudio_sae.tokens import TokensReader, TokensWriter
 
 
@@ -26,12 +26,16 @@ def reader(tmp_path_factory: pytest.TempPathFactory) -> TokensReader:
     return write_tokens(tmp_path_factory.mktemp("tokens"))
 
 
+def _hook(made: Sae) -> HookPoint:
+    return HookPoint.parse("layer.1.mlp_in") if made.config.architecture in TRANSCODES else HOOK
+
+
 def _evaluate(reader: TokensReader, made: Sae, *, max_tokens: int = 10**6, batch_blocks: int = 8) -> EvaluationReport:
     return evaluate(
         language_model(),
         reader,
         "train",
-        HOOK,
+        _hook(made),
         made,
         max_tokens=max_tokens,
         batch_blocks=batch_blocks,
@@ -44,14 +48,14 @@ def _naive(reader: TokensReader, made: Sae) -> dict[str, float]:
     lm = language_model()
     ids = torch.from_numpy(reader.blocks("train")[:])
     counted = ids != BOS
-    seen: list[torch.Tensor] = []
-    clean = run_with_replacement(lm, ids, HOOK, lambda x: seen.append(x) or x).double()
-    x = seen[0]
-    f = made.encode(x)
-    x_hat = made.decode(f)
+    target = HookPoint.parse("layer.1.mlp_out") if made.config.architecture in TRANSCODES else HOOK
+    read, x = (capture(lm, ids, [hook])[hook.name] for hook in (_hook(made), target))
+    clean = lm.model(ids).logits.double()
+    f = made.encode(read)
+    x_hat = made.decode(f) + read @ made.state_dict().get("W_skip", torch.zeros(16, 16))
     replaced = torch.where(counted[..., None], x_hat, x)
-    spliced = run_with_replacement(lm, ids, HOOK, lambda _: replaced).double()
-    zero = run_with_replacement(lm, ids, HOOK, torch.zeros_like).double()
+    spliced = run_with_replacement(lm, ids, target, lambda _: replaced).double()
+    zero = run_with_replacement(lm, ids, target, torch.zeros_like).double()
 
     def loss(logits: torch.Tensor) -> float:
         log_probabilities = logits.log_softmax(-1)[:, :-1].gather(2, ids[:, 1:, None]).squeeze(2)
@@ -76,7 +80,7 @@ def _naive(reader: TokensReader, made: Sae) -> dict[str, float]:
     }
 
 
-@pytest.mark.parametrize("architecture", ["topk", "standard"])
+@pytest.mark.parametrize("architecture", ["topk", "standard", "transcoder", "skip_transcoder"])
 @pytest.mark.parametrize("batch_blocks", [1, 7, 100])
 def test_equals_the_definitions(reader: TokensReader, architecture: str, batch_blocks: int) -> None:
     made = sae(architecture)
