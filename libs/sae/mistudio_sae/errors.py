@@ -42,7 +42,8 @@ class ConfigError(ScienceError):
 class DivergenceError(ScienceError):
     """A training run whose loss, gradients or activations stopped being finite.
 
-    `hook` names the hook point and `configuration` describes the SAE that diverged ("" when the model itself did).
+    `hook` names the hook point and `configuration` describes the SAE that diverged ("" when the model itself did);
+    `reason` is the message without them.
     """
 
     def __init__(self, hook: str, configuration: str, message: str) -> None:
@@ -50,3 +51,10 @@ class DivergenceError(ScienceError):
         super().__init__(f"{subject}: {message}")
         self.hook = hook
         self.configuration = configuration
+        self.reason = message
+
+
+class OutOfMemoryError(ScienceError):
+    """A computation that does not fit into memory in any way that is known; the message says what to lower."""
+
+    failure_reason = "OUT_OF_MEMORY"

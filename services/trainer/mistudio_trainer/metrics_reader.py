@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from collections.abc import Set as AbstractSet
-from itertools import count
 from pathlib import Path
 
 from mistudio.v1 import MetricPoint
@@ -56,10 +55,8 @@ class MetricsReader:
         return sorted(points, key=lambda point: point.step)
 
     def _tables(self, job_id: str) -> Iterator[Path]:
-        for index in count():
-            artifact_id = f"sae-{job_id.removeprefix('job-')}-{index}"
-            if not self._store.exists(artifact_id):
-                return
+        # Numbers may be missing: of SAEs that diverged, and of those that somebody has deleted since.
+        for artifact_id in self._store.made_by("sae", job_id):
             table = self._store.path(artifact_id) / TABLE_NAME
             if table.is_file():  # an SAE that was imported was not trained here
                 yield table

@@ -86,7 +86,7 @@ def _sae_config(sae: SaeSpec, field: str, spec: TrainSae, d_in: int) -> SaeConfi
     optional: dict[str, Any] = {name: getattr(sae, name) for name in _OPTIONAL if sae.HasField(name)}
     if sae.jumprelu_penalty == v1.JUMP_RELU_PENALTY_TANH:
         optional["jumprelu_penalty"] = "tanh"
-    if architecture == "matryoshka":
+    if sae.matryoshka_widths:
         optional["matryoshka_widths"] = tuple(sae.matryoshka_widths)
     if spec.dead_window_tokens:
         optional["dead_window_tokens"] = spec.dead_window_tokens

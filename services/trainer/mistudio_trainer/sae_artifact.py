@@ -33,13 +33,13 @@ class SaeOrigin:
     """The job's spec as JSON."""
 
 
-def commit_sae(context: JobContext, index: int, name: str, trained: TrainedSae, origin: SaeOrigin) -> str:
-    """Writes output number `index` in the SAELens layout with its part of the points; returns the artifact's id.
+def commit_sae(context: JobContext, name: str, trained: TrainedSae, origin: SaeOrigin) -> str:
+    """Writes an SAE in the SAELens layout with its part of the points; returns the id, which its place decides.
 
     Raises SaeFormatError if SAELens has no such architecture, OSError if it cannot be written.
     """
     parents = [origin.model.id, origin.tokens.id]
-    with context.draft("sae", parents=parents, parameters=origin.parameters, index=index) as draft:
+    with context.draft("sae", parents=parents, parameters=origin.parameters, index=trained.place) as draft:
         save_saelens(draft.path, trained.sae, _provenance(context, trained, origin), trained.sparsity)
         write_table(draft.path / TABLE_NAME, [point for point in origin.points if _is_of(point, name, trained)])
         draft.summary = _summary(name, trained, origin)

@@ -25,6 +25,8 @@ _DTYPES = ("float32", "bfloat16")
 def run(spec: TrainSae, context: JobContext) -> list[str]:
     """Trains every SAE on every hook point; returns the ids of the SAE artifacts, hook point by hook point.
 
+    An SAE that diverges for good is left out: its number is missing among the ids, and an error in the log says why.
+
     Continues from the newest checkpoint of an earlier attempt with the same spec, to the same weights as without the
     interruption. Raises PermanentFailure or a ScienceError for what no other attempt can mend, TransientFailure
     when a checkpoint cannot be written, JobStoppedError when asked to stop.
@@ -46,9 +48,17 @@ def run(spec: TrainSae, context: JobContext) -> list[str]:
     if context.stop_requested() is Stop.CANCEL:
         # The last moment for it. A pause or a drain comes too late: what is left takes less time than resuming would.
         raise JobStoppedError(Stop.CANCEL)
+    _tell_missing(context, plan, trained)
     parameters = MessageToDict(spec, preserving_proto_field_name=True)
     origin = SaeOrigin(model, packed, tokens.info, read_log(scratch.metrics), parameters)
-    return [_commit(context, index, plan, trained, origin) for index in range(plan.outputs)]
+    return [_commit(context, done, plan, trained, origin) for done in range(len(trained))]
+
+
+def _tell_missing(context: JobContext, plan: TrainingPlan, trained: list[TrainedSae]) -> None:
+    missing = sorted(set(range(plan.outputs)) - {sae.place for sae in trained})
+    for place in missing:
+        hook, name = plan.hooks[place // len(plan.names)].name, plan.names[place % len(plan.names)]
+        context.log("error", f"{name} on {hook} diverged and has no artifact; number {place} is left out")
 
 
 def _dtype(spec: TrainSae) -> str:
@@ -70,7 +80,8 @@ def _train(
             raise TransientFailure(str(error), reason="CHECKPOINT") from error
 
 
-def _commit(context: JobContext, index: int, plan: TrainingPlan, trained: list[TrainedSae], origin: SaeOrigin) -> str:
-    artifact_id = commit_sae(context, index, plan.names[index % len(plan.names)], trained[index], origin)
-    context.progress("save", index + 1, plan.outputs, "SAEs")
+def _commit(context: JobContext, done: int, plan: TrainingPlan, trained: list[TrainedSae], origin: SaeOrigin) -> str:
+    sae = trained[done]
+    artifact_id = commit_sae(context, plan.names[sae.place % len(plan.names)], sae, origin)
+    context.progress("save", done + 1, len(trained), "SAEs")
     return artifact_id

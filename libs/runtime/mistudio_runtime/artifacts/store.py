@@ -93,6 +93,12 @@ class ArtifactStore:
             except FileNotFoundError:
                 continue
 
+    def made_by(self, kind: str, job_id: str) -> Sequence[str]:
+        """Returns the ids of a job's artifacts of a kind, by number; numbers may be missing."""
+        prefix = f"{kind}-{job_id.removeprefix('job-')}-"
+        names = (file.parent.name for file in self.root.glob(f"{prefix}*/{MANIFEST_NAME}"))
+        return sorted((name for name in names if _ID.fullmatch(name)), key=lambda name: int(name.removeprefix(prefix)))
+
     def children(self, artifact_id: str) -> Sequence[str]:
         """Returns the ids of artifacts that were made from this one."""
         return sorted(manifest.id for manifest in self.list() if artifact_id in manifest.parents)

@@ -1,6 +1,7 @@
 """What every SAE has in common."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -78,6 +79,16 @@ class Sae(nn.Module, ABC):
     ) -> LossTerms:
         """Return `training_loss`, towards the rows of `target` [B, d_in] for architectures that transcode."""
         return self.training_loss(x, dead_mask, sparsity_scale)
+
+    def training_losses(
+        self, parts: Sequence[Tensor], targets: Sequence[Tensor], dead_mask: Tensor, sparsity_scale: float = 1.0
+    ) -> Iterator[LossTerms]:
+        """Yield the `paired_loss` of each part [b, d_in] of a batch, one graph at a time.
+
+        Weighted by their shares of the tokens they add up to the loss of the whole, and so do their gradients.
+        """
+        for part, target in zip(parts, targets, strict=True):
+            yield self.paired_loss(part, target, dead_mask, sparsity_scale)
 
     def after_backward(self) -> None:
         """Adjust gradients before the optimizer sees them."""

@@ -1,11 +1,13 @@
 """The batch top-k SAE."""
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from mistudio_sae.saes.auxiliary import auxiliary_loss
+from mistudio_sae.saes.batch_selection import largest_places
 from mistudio_sae.saes.loss import LossTerms
 from mistudio_sae.saes.unit_norm import UnitNormSae
 
@@ -60,6 +62,28 @@ class BatchTopKSae(UnitNormSae):
         z = self.pre_activations(x)
         kept = self._keep(z)
         self._follow(kept.values.detach())
+        return self._terms(x, kept, dead_mask)
+
+    def training_losses(
+        self,
+        parts: Sequence[Tensor],
+        targets: Sequence[Tensor],  # noqa: ARG002 - as in `Sae.paired_loss`
+        dead_mask: Tensor,
+        sparsity_scale: float = 1.0,
+    ) -> Iterator[LossTerms]:
+        """Yield as `Sae.training_losses` does; what is kept is chosen over the whole batch first, by one more pass."""
+        if len(parts) == 1:
+            yield self.training_loss(parts[0], dead_mask, sparsity_scale)
+            return
+        with torch.no_grad():
+            flat = (torch.relu(self.pre_activations(part)).flatten() for part in parts)
+            values, places = largest_places(flat, sum(map(len, parts)) * (self.config.k or 1))
+        self._follow(values)
+        for part, chosen in zip(parts, places, strict=True):
+            kept = self._kept(torch.relu(self.pre_activations(part)).flatten(), chosen)
+            yield self._terms(part, kept, dead_mask)
+
+    def _terms(self, x: Tensor, kept: Kept, dead_mask: Tensor) -> LossTerms:
         reconstruction, error = self._reconstruct(x, kept)
         auxiliary = auxiliary_loss(self, x, error.detach(), dead_mask)
         return LossTerms(
@@ -78,6 +102,9 @@ class BatchTopKSae(UnitNormSae):
     def _keep(self, z: Tensor) -> Kept:
         flat = torch.relu(z).flatten()
         places = flat.detach().topk(len(z) * (self.config.k or 1), sorted=False).indices.sort().values
+        return self._kept(flat, places)
+
+    def _kept(self, flat: Tensor, places: Tensor) -> Kept:
         width = self.config.d_sae
         return Kept(flat[places], torch.div(places, width, rounding_mode="floor"), places % width)
 

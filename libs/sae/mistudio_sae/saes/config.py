@@ -62,6 +62,8 @@ class SaeConfig:
             self._check_k()
         if self.architecture == "matryoshka":
             self._check_widths()
+        elif self.matryoshka_widths:
+            raise ConfigError("matryoshka_widths", f"{self.architecture} has no prefixes; leave them out.")
 
     def _check_shape(self) -> None:
         if self.architecture not in _NAMES:

@@ -35,7 +35,18 @@ class TrainingConfig:
     checkpoint_every_tokens: int = 0
     """Tokens between checkpoints; 0 writes none but those that a pause or a drain asks for."""
     keep_checkpoints: int = 2
-    """Newest checkpoints that are kept."""
+    """Newest checkpoints that are kept, besides those to which an SAE may still be rolled back."""
+    keep_best: bool = True
+    """Whether the best checkpoint is kept too: that of the lowest FVU on held-out tokens, a mean over the SAEs; of the
+    lowest training loss where `evaluate_every_tokens` is 0 or there are no held-out tokens."""
+    rollbacks: int = 1
+    """How often an SAE that diverges goes back to its last good checkpoint, or to its first weights where there is
+    none, and on with half the learning rate; after that it is stopped, and the others go on."""
+    explosion_multiple: float = 10.0
+    """An SAE diverges when its loss or gradient is not finite, or when its training FVU is above this multiple of its
+    lowest so far (of 1 where that is lower: the FVU of the mean) at `explosion_points` metric points in a row."""
+    explosion_points: int = 3
+    """See `explosion_multiple`."""
     evaluate_every_tokens: int = 0
     """Tokens between evaluations on the validation split; 0 evaluates only at the end."""
     evaluation_tokens: int = 32_768
@@ -47,8 +58,11 @@ class TrainingConfig:
         """Check each field, then the fields against each other."""
         for field in ("total_tokens", "batch_tokens", "buffer_tokens", "keep_checkpoints", "log_every_steps"):
             _at_least(field, getattr(self, field), 1)
-        for field in ("checkpoint_every_tokens", "evaluate_every_tokens", "evaluation_tokens", "seed"):
+        for field in ("checkpoint_every_tokens", "evaluate_every_tokens", "evaluation_tokens", "seed", "rollbacks"):
             _at_least(field, getattr(self, field), 0)
+        _at_least("explosion_points", self.explosion_points, 1)
+        if not self.explosion_multiple > 1:
+            raise ConfigError("explosion_multiple", "must be above 1.")
         if self.harvest_blocks is not None:
             _at_least("harvest_blocks", self.harvest_blocks, 1)
         self._check_schedule()

@@ -11,10 +11,12 @@ from mistudio_sae.target import target_of
 from mistudio_sae.tokens import TokensReader
 from mistudio_sae.training.config import TrainingConfig
 
-# These change what is written down about a run, not what it computes.
+# These change what is written down about a run, not what it computes, unless an SAE diverges: how that is noticed
+# depends on its metric points, and where it goes on from on its checkpoints.
 _HABITS = {
     "checkpoint_every_tokens",
     "keep_checkpoints",
+    "keep_best",
     "evaluate_every_tokens",
     "evaluation_tokens",
     "log_every_steps",

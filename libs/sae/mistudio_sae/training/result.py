@@ -12,6 +12,8 @@ from mistudio_sae.saes import Sae, SaeConfig
 class TrainedSae:
     """One SAE of a run, ready to be stored: it takes raw activations and its decoder rows have unit norm."""
 
+    place: int
+    """Its place among all SAEs of the run, from 0, hook point by hook point; those that were stopped leave theirs."""
     hook: HookPoint
     """Where its activations come from."""
     config: SaeConfig

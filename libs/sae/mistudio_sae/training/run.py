@@ -29,8 +29,10 @@ def train(  # noqa: PLR0917 - the parts of a plan, in the order in which one thi
     for bit on the same hardware and thread count. The dataset repeats in another order until the budget is spent.
 
     Raises ConfigError, HookPointError or TokensFormatError for parts that do not fit together, CheckpointError for a
-    checkpoint of another run, DivergenceError when a loss stops being finite, and Stopped when the reporter asks to
-    cancel, pause or drain (after a checkpoint for the latter two). FINISH returns what there is.
+    checkpoint of another run, DivergenceError when the model's activations are not finite or every SAE was stopped,
+    OutOfMemoryError when not even the smallest part of a batch fits, and Stopped when the reporter asks to cancel,
+    pause or drain (after a checkpoint for the latter two). FINISH returns what there is. An SAE that diverges is rolled
+    back, at last stopped and left out of the result; log lines and the metrics "rollbacks" and "stopped" tell of it.
     """
     plan = TrainingPlan(lm, tokens, hook_points, saes, config)
     check_plan(plan)

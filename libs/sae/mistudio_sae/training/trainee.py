@@ -12,6 +12,7 @@ from mistudio_sae.saes import LossTerms, Sae, SaeConfig, build_sae
 from mistudio_sae.target import target_of
 from mistudio_sae.training.config import TrainingConfig
 from mistudio_sae.training.firing import FiringRecord
+from mistudio_sae.training.micro_batches import MicroBatches
 from mistudio_sae.training.optimizer import build_adam, default_learning_rate
 from mistudio_sae.training.schedule import learning_rate_factor, sparsity_factor
 
@@ -41,34 +42,30 @@ class Trainee:
         self.sae: Sae = build_sae(config, torch.Generator().manual_seed(run.seed)).to(sample.device)
         self.sae.bf16_operands = run.bf16
         self._place_b_dec(self.target_scale * aim.float())
+        self._first_b_dec = self.sae.b_dec.detach().clone()
         self.optimizer = build_adam(self.sae)
         self._peak_rate = config.learning_rate or run.learning_rate or default_learning_rate(config)
-        window = max(run.batch_tokens, run.total_tokens // 10)
-        self.firing = FiringRecord(
-            config.d_sae,
-            # A window longer than a short run would never call a latent dead, and AuxK would never act.
-            dead_window=config.dead_window_tokens or min(_DEAD_WINDOW, window),
-            frequency_window=window,
-            device=sample.device,
-        )
+        self.slowdown = 1.0
+        """Factor on the learning rate."""
+        self.micro_batches = MicroBatches()
+        self.firing = self._unfired()
 
     def step(self, raw: Tensor, step: int, *, measure: bool, target: Tensor | None = None) -> dict[str, float]:
         """Take one optimizer step on raw activations [B, d_in]; returns its metrics if asked to `measure`.
 
         `target` [B, d_in] holds what a transcoder reconstructs, for the same tokens; None, or what is given to any
-        other SAE, is `raw`. Raises DivergenceError when loss or gradient is not finite, before the weights are touched.
+        other SAE, is `raw`. Raises DivergenceError when loss or gradient is not finite, before the weights are touched,
+        and OutOfMemoryError when no part of the batch fits into memory.
         """
         x = raw.float() * self.scale
         dead = self.firing.dead_mask()
         aim = x if target is None or target is raw else target.float() * self.target_scale
-        terms = self.sae.paired_loss(x, aim, dead, sparsity_factor(step, self._run))
-        # Divided by the width, so that clipping at 1 acts on outliers only, whatever the model.
-        (terms.loss / self.config.d_in).backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
+        terms = self.micro_batches.backward(self.sae, x, aim, dead, sparsity_factor(step, self._run))
         self.sae.after_backward()
         norm = torch.nn.utils.clip_grad_norm_(self.sae.parameters(), self._run.gradient_clip)
         if not torch.isfinite(terms.loss.detach() + norm):
             raise self._diverged(step)
-        rate = self._peak_rate * learning_rate_factor(step, self._run)
+        rate = self._peak_rate * self.slowdown * learning_rate_factor(step, self._run)
         self._update(rate)
         self.firing.update(terms.fired, len(x))
         return self._measure(aim, terms, dead, norm, rate) if measure else {}
@@ -80,11 +77,13 @@ class Trainee:
             for key, value in self.optimizer.state[parameter].items():
                 state[f"optimizer.{name}.{key}"] = value
         state |= {f"firing.{name}": value for name, value in self.firing.state_dict().items()}
-        return {**state, "scale": _exact(self.scale), "target_scale": _exact(self.target_scale)}
+        scales = {"scale": _exact(self.scale), "target_scale": _exact(self.target_scale)}
+        return {**state, **scales, "first_b_dec": self._first_b_dec}
 
     @torch.no_grad()
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Continue where the trainee that gave `state` was."""
+        self.optimizer.zero_grad()
         for name, value in self.sae.state_dict().items():
             value.copy_(state[f"sae.{name}"])
         for name, parameter in self.sae.named_parameters():
@@ -95,6 +94,28 @@ class Trainee:
             {key.removeprefix("firing."): v for key, v in state.items() if key.startswith("firing.")}
         )
         self.scale, self.target_scale = float(state["scale"]), float(state["target_scale"])
+        self._first_b_dec.copy_(state["first_b_dec"])
+
+    @torch.no_grad()
+    def restart(self) -> None:
+        """Go back to the weights and counters before the first step."""
+        first = build_sae(self.config, torch.Generator().manual_seed(self._run.seed)).state_dict()
+        for name, value in self.sae.state_dict().items():
+            value.copy_(first[name])
+        self.sae.b_dec.copy_(self._first_b_dec)
+        self.optimizer.zero_grad()
+        self.optimizer.state.clear()
+        self.firing = self._unfired()
+
+    def _unfired(self) -> FiringRecord:
+        window = max(self._run.batch_tokens, self._run.total_tokens // 10)
+        return FiringRecord(
+            self.config.d_sae,
+            # A window longer than a short run would never call a latent dead, and AuxK would never act.
+            dead_window=self.config.dead_window_tokens or min(_DEAD_WINDOW, window),
+            frequency_window=window,
+            device=self.sae.b_dec.device,
+        )
 
     def _place_b_dec(self, x: Tensor) -> None:
         if self.config.b_dec_init != "zero":
@@ -130,7 +151,7 @@ class Trainee:
             self.hook.name,
             self.config.describe(),
             f"the loss or its gradient stopped being finite at step {step}; lower the learning rate "
-            f"(now {self._peak_rate:g}).",
+            f"(now {self._peak_rate * self.slowdown:g}).",
         )
 
 
