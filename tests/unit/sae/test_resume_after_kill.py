@@ -1,7 +1,8 @@
-"""kill -9 of a real training process, resumed, equals the uninterrupted run bit for bit."""
+"""kill -9 of a real training process, again and again, resumed, equals the uninterrupted run bit for bit."""
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -12,7 +13,8 @@ from pathlib import Path
 from tiny import write_tokens
 
 STOP_AT = 64 * 100
-KILL_AFTER = 64 * 50
+SEED = 0
+"""Of the moments at which the process is killed."""
 
 
 @contextmanager
@@ -36,11 +38,11 @@ def run_to_the_pause(folder: Path, name: str) -> list[str]:
     return output.splitlines()
 
 
-def run_until_killed(folder: Path, name: str) -> None:
+def run_until_killed(folder: Path, name: str, tokens: int) -> None:
     with child(folder, name) as process:
         assert process.stdout is not None
         for line in process.stdout:
-            if int(line) >= KILL_AFTER:
+            if int(line) >= tokens:
                 break
         process.send_signal(signal.SIGKILL)
         assert process.wait(timeout=60) == -signal.SIGKILL
@@ -62,12 +64,24 @@ def metrics(folder: Path, name: str) -> dict[tuple[str, str, int], float]:
     return points
 
 
+def standings(folder: Path, name: str) -> list[dict[str, object]]:
+    state = json.loads((max((folder / name).glob("step-*")) / "state.json").read_text())
+    found: list[dict[str, object]] = state["standings"]
+    return found
+
+
 def test_a_killed_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path) -> None:
     write_tokens(tmp_path / "tokens", blocks=64)
     run_to_the_pause(tmp_path, "whole")
-    run_until_killed(tmp_path, "killed")
+    for step in sorted(random.Random(SEED).sample(range(22, 99), 3)):
+        run_until_killed(tmp_path, "killed", 64 * step)
     resumed = run_to_the_pause(tmp_path, "killed")
     assert int(resumed[0]) > 64
     # The checksum covers weights, optimizer moments, dead counters, buffer, cursor and random state, byte by byte.
     assert last_checkpoint(tmp_path, "killed") == last_checkpoint(tmp_path, "whole")
     assert metrics(tmp_path, "killed") == metrics(tmp_path, "whole")
+    # One SAE of the sweep was stopped and one went back to a checkpoint, in both runs.
+    stopped, rolled_back = standings(tmp_path, "whole")[2:4]
+    assert stopped["failure"]
+    assert (rolled_back["rollbacks"], rolled_back["failure"]) == (1, "")
+    assert rolled_back["good"]

@@ -42,7 +42,8 @@ def save_checkpoint(
 ) -> Path:
     """Write `folder`/step-<n> and delete checkpoints that are not to be kept; returns its path.
 
-    Kept are the newest `keep`, those of the steps `needed` and, with `keep_best`, that of the lowest score. A checkpoint is written under another name, synced to disk and renamed, so a crash leaves the former checkpoints as they were.
+    Kept are the newest `keep`, those of the steps `needed` and, with `keep_best`, that of the lowest score. One is
+    written under another name, synced to disk and renamed, so a crash leaves the former ones as they were.
     Raises CheckpointError when it cannot be written, after taking away what was half done.
     """
     final = folder / _named(checkpoint.step)
