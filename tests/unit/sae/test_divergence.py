@@ -157,7 +157,7 @@ def guarded(shelf: Shelf, logs: list[str]) -> Guard:
 
 
 @pytest.mark.parametrize("gone", [False, True])
-def test_a_rollback_restores_weights_moments_and_counters(gone: bool) -> None:  # noqa: FBT001 - a case
+def test_a_rollback_restores_weights_moments_and_counters(gone: bool) -> None:
     shelf, logs = Shelf(), list[str]()
     guard = guarded(shelf, logs)
     first = {name: value.clone() for name, value in guard.state_dict().items()}
