@@ -25,9 +25,9 @@ SAES = (
     SaeConfig("standard", D_MODEL, 64, learning_rate=1e30),  # is stopped in its first steps
     SaeConfig("topk", D_MODEL, 64, k=4, learning_rate=1.0),  # explodes later, and goes back to a checkpoint
     SaeConfig("gated", D_MODEL, 64, l1_coefficient=0.3),
-    SaeConfig("batchtopk", D_MODEL, 64, k=4, dead_window_tokens=200),
+    SaeConfig("batchtopk", D_MODEL, 64, k=4),
     SaeConfig("jumprelu", D_MODEL, 64, bandwidth=0.5, initial_threshold=0.5),
-    SaeConfig("matryoshka", D_MODEL, 64, k=4, dead_window_tokens=200),
+    SaeConfig("matryoshka", D_MODEL, 64, k=4),
 )
 CONFIG = TrainingConfig(
     total_tokens=64 * 200,
@@ -38,7 +38,7 @@ CONFIG = TrainingConfig(
     evaluation_tokens=128,
     log_every_steps=1,
     warmup_fraction=0.4,
-    explosion_multiple=1.2,
+    explosion_multiple=1.4,
 )
 
 
