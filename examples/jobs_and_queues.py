@@ -98,7 +98,7 @@ for name, step in run.jobs.items():
 metrics = client.artifacts.get(sae_id).artifact.summary["metrics"]
 print(f"explained variance {metrics['explained_variance']:.3f} with {metrics['l0']:.1f} active latents a token")
 
-losses = client.training.metrics(run.jobs["sae"].id, names=["loss"])
+losses = list(client.training.metrics(run.jobs["sae"].id, names=["loss"]))
 print(f"loss {losses[0].value:.1f} at step {losses[0].step}, {losses[-1].value:.1f} at step {losses[-1].step}")
 
 for feature in list(client.features.list(features, page_size=3))[:3]:

@@ -77,7 +77,7 @@ async def test_a_trainer_killed_in_training_goes_on_from_its_checkpoint(mesh: Me
         assert listed
         sae = (await client.artifacts.get(training.artifact_ids[0])).artifact
         assert sae.summary["metrics"]["l0"] <= 8
-        points = await client.training.metrics(training.id)
+        points = [point async for point in client.training.metrics(training.id)]
         assert {"loss", "explained_variance"} <= {point.name for point in points}
 
 

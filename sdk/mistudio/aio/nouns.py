@@ -85,6 +85,7 @@ class AsyncArtifacts(AsyncNoun):
 
     list = AwaitedPages(artifacts.list_, as_is)
     get = Awaited(artifacts.get, as_is)
+    read_file = Awaited(artifacts.read_file, as_is)
     update = Awaited(artifacts.update, AsyncJob)
     delete = Awaited(artifacts.delete, AsyncJob)
 
@@ -99,7 +100,7 @@ class AsyncDatasets(AsyncNoun):
 class AsyncTraining(AsyncNoun):
     """Tells about training."""
 
-    metrics = Awaited(training.metrics, as_is)
+    metrics = AwaitedPages(training.metrics, as_is)
     estimate = Awaited(training.estimate, as_is)
 
 

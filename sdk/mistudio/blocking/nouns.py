@@ -83,6 +83,7 @@ class Artifacts(Noun):
 
     list = Paged(artifacts.list_, as_is)
     get = Blocking(artifacts.get, as_is)
+    read_file = Blocking(artifacts.read_file, as_is)
     update = Blocking(artifacts.update, Job)
     delete = Blocking(artifacts.delete, Job)
 
@@ -97,7 +98,7 @@ class Datasets(Noun):
 class Training(Noun):
     """Tells about training."""
 
-    metrics = Blocking(training.metrics, as_is)
+    metrics = Paged(training.metrics, as_is)
     estimate = Blocking(training.estimate, as_is)
 
 

@@ -40,6 +40,18 @@ def get(artifact_id: str, *, timeout: float | None = None) -> Call[v1.GetArtifac
     return unary("CatalogService/GetArtifact", request, answer, lambda a: a, timeout=timeout, repeatable=True)
 
 
+def read_file(
+    artifact_id: str, path: str, *, offset: int = 0, max_bytes: int = 0, timeout: float | None = None
+) -> Call[v1.ReadArtifactFileResponse]:
+    """Returns a part of one of an artifact's files, and the file's size; 0 `max_bytes` is 1 MiB, the most is 4 MiB.
+
+    Raises NotFoundError if there is no such artifact or file.
+    """
+    request = v1.ReadArtifactFileRequest(artifact_id=artifact_id, path=path, offset=offset, max_bytes=max_bytes)
+    answer = v1.ReadArtifactFileResponse
+    return unary("CatalogService/ReadArtifactFile", request, answer, lambda a: a, timeout=timeout, repeatable=True)
+
+
 def update(
     artifact_id: str,
     *,

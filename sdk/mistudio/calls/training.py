@@ -5,17 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mistudio import v1
-from mistudio.calls.call import Call, unary
+from mistudio.calls.call import Call, Listing, unary
 
 
 def metrics(
-    job_id: str, *, names: Sequence[str] = (), after_step: int | None = None, timeout: float | None = None
-) -> Call[Sequence[v1.MetricPoint]]:
-    """Returns what a training job measured so far, by step: only these names (empty: all), only after this step."""
-    request = v1.GetTrainingMetricsRequest(job_id=job_id, names=names, after_step=after_step)
-    answer = v1.GetTrainingMetricsResponse
-    return unary(
-        "TrainingService/GetTrainingMetrics", request, answer, lambda a: a.points, timeout=timeout, repeatable=True
+    job_id: str,
+    *,
+    names: Sequence[str] = (),
+    after_step: int | None = None,
+    page_size: int = 0,
+    timeout: float | None = None,
+) -> Listing[v1.MetricPoint]:
+    """Iterates over what a training job measured so far, by step, reading page after page.
+
+    Only these names (empty: all), only after this step. `timeout` is for each page.
+    """
+    request = v1.GetTrainingMetricsRequest(job_id=job_id, names=names, after_step=after_step, page_size=page_size)
+    return Listing(
+        unary(
+            "TrainingService/GetTrainingMetrics",
+            request,
+            v1.GetTrainingMetricsResponse,
+            lambda answer: (answer.points, answer.next_page_token),
+            timeout=timeout,
+            repeatable=True,
+        )
     )
 
 

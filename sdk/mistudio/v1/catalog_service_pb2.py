@@ -26,7 +26,7 @@ from mistudio.v1 import artifact_pb2 as mistudio_dot_v1_dot_artifact__pb2
 from mistudio.v1 import job_pb2 as mistudio_dot_v1_dot_job__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!mistudio/v1/catalog_service.proto\x12\x0bmistudio.v1\x1a\x1amistudio/v1/artifact.proto\x1a\x15mistudio/v1/job.proto\"\xd5\x01\n\x14ListArtifactsRequest\x12(\n\x05kinds\x18\x01 \x03(\x0e\x32\x19.mistudio.v1.ArtifactKind\x12=\n\x06labels\x18\x02 \x03(\x0b\x32-.mistudio.v1.ListArtifactsRequest.LabelsEntry\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Z\n\x15ListArtifactsResponse\x12(\n\tartifacts\x18\x01 \x03(\x0b\x32\x15.mistudio.v1.Artifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x12GetArtifactRequest\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\"Q\n\x13GetArtifactResponse\x12\'\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x15.mistudio.v1.Artifact\x12\x11\n\tchild_ids\x18\x02 \x03(\t\"\xa6\x02\n\x15UpdateArtifactRequest\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x45\n\nset_labels\x18\x04 \x03(\x0b\x32\x31.mistudio.v1.UpdateArtifactRequest.SetLabelsEntry\x12\x15\n\rremove_labels\x18\x05 \x03(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x1a\x30\n\x0eSetLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_display_nameB\x0e\n\x0c_description\"7\n\x16UpdateArtifactResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"@\n\x15\x44\x65leteArtifactRequest\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"7\n\x16\x44\x65leteArtifactResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job2\xf0\x02\n\x0e\x43\x61talogService\x12V\n\rListArtifacts\x12!.mistudio.v1.ListArtifactsRequest\x1a\".mistudio.v1.ListArtifactsResponse\x12P\n\x0bGetArtifact\x12\x1f.mistudio.v1.GetArtifactRequest\x1a .mistudio.v1.GetArtifactResponse\x12Y\n\x0eUpdateArtifact\x12\".mistudio.v1.UpdateArtifactRequest\x1a#.mistudio.v1.UpdateArtifactResponse\x12Y\n\x0e\x44\x65leteArtifact\x12\".mistudio.v1.DeleteArtifactRequest\x1a#.mistudio.v1.DeleteArtifactResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n!mistudio/v1/catalog_service.proto\x12\x0bmistudio.v1\x1a\x1amistudio/v1/artifact.proto\x1a\x15mistudio/v1/job.proto\"\xd5\x01\n\x14ListArtifactsRequest\x12(\n\x05kinds\x18\x01 \x03(\x0e\x32\x19.mistudio.v1.ArtifactKind\x12=\n\x06labels\x18\x02 \x03(\x0b\x32-.mistudio.v1.ListArtifactsRequest.LabelsEntry\x12\x11\n\tpage_size\x18\x03 \x01(\x05\x12\x12\n\npage_token\x18\x04 \x01(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"Z\n\x15ListArtifactsResponse\x12(\n\tartifacts\x18\x01 \x03(\x0b\x32\x15.mistudio.v1.Artifact\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\")\n\x12GetArtifactRequest\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\"Q\n\x13GetArtifactResponse\x12\'\n\x08\x61rtifact\x18\x01 \x01(\x0b\x32\x15.mistudio.v1.Artifact\x12\x11\n\tchild_ids\x18\x02 \x03(\t\"_\n\x17ReadArtifactFileRequest\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\x12\x0c\n\x04path\x18\x02 \x01(\t\x12\x0e\n\x06offset\x18\x03 \x01(\x04\x12\x11\n\tmax_bytes\x18\x04 \x01(\r\"<\n\x18ReadArtifactFileResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\x12\x12\n\nfile_bytes\x18\x02 \x01(\x04\"\xa6\x02\n\x15UpdateArtifactRequest\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\x12\x19\n\x0c\x64isplay_name\x18\x02 \x01(\tH\x00\x88\x01\x01\x12\x18\n\x0b\x64\x65scription\x18\x03 \x01(\tH\x01\x88\x01\x01\x12\x45\n\nset_labels\x18\x04 \x03(\x0b\x32\x31.mistudio.v1.UpdateArtifactRequest.SetLabelsEntry\x12\x15\n\rremove_labels\x18\x05 \x03(\t\x12\x12\n\nrequest_id\x18\x06 \x01(\t\x1a\x30\n\x0eSetLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x42\x0f\n\r_display_nameB\x0e\n\x0c_description\"7\n\x16UpdateArtifactResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job\"@\n\x15\x44\x65leteArtifactRequest\x12\x13\n\x0b\x61rtifact_id\x18\x01 \x01(\t\x12\x12\n\nrequest_id\x18\x02 \x01(\t\"7\n\x16\x44\x65leteArtifactResponse\x12\x1d\n\x03job\x18\x01 \x01(\x0b\x32\x10.mistudio.v1.Job2\xd1\x03\n\x0e\x43\x61talogService\x12V\n\rListArtifacts\x12!.mistudio.v1.ListArtifactsRequest\x1a\".mistudio.v1.ListArtifactsResponse\x12P\n\x0bGetArtifact\x12\x1f.mistudio.v1.GetArtifactRequest\x1a .mistudio.v1.GetArtifactResponse\x12_\n\x10ReadArtifactFile\x12$.mistudio.v1.ReadArtifactFileRequest\x1a%.mistudio.v1.ReadArtifactFileResponse\x12Y\n\x0eUpdateArtifact\x12\".mistudio.v1.UpdateArtifactRequest\x1a#.mistudio.v1.UpdateArtifactResponse\x12Y\n\x0e\x44\x65leteArtifact\x12\".mistudio.v1.DeleteArtifactRequest\x1a#.mistudio.v1.DeleteArtifactResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -47,16 +47,20 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETARTIFACTREQUEST']._serialized_end=450
   _globals['_GETARTIFACTRESPONSE']._serialized_start=452
   _globals['_GETARTIFACTRESPONSE']._serialized_end=533
-  _globals['_UPDATEARTIFACTREQUEST']._serialized_start=536
-  _globals['_UPDATEARTIFACTREQUEST']._serialized_end=830
-  _globals['_UPDATEARTIFACTREQUEST_SETLABELSENTRY']._serialized_start=749
-  _globals['_UPDATEARTIFACTREQUEST_SETLABELSENTRY']._serialized_end=797
-  _globals['_UPDATEARTIFACTRESPONSE']._serialized_start=832
-  _globals['_UPDATEARTIFACTRESPONSE']._serialized_end=887
-  _globals['_DELETEARTIFACTREQUEST']._serialized_start=889
-  _globals['_DELETEARTIFACTREQUEST']._serialized_end=953
-  _globals['_DELETEARTIFACTRESPONSE']._serialized_start=955
-  _globals['_DELETEARTIFACTRESPONSE']._serialized_end=1010
-  _globals['_CATALOGSERVICE']._serialized_start=1013
-  _globals['_CATALOGSERVICE']._serialized_end=1381
+  _globals['_READARTIFACTFILEREQUEST']._serialized_start=535
+  _globals['_READARTIFACTFILEREQUEST']._serialized_end=630
+  _globals['_READARTIFACTFILERESPONSE']._serialized_start=632
+  _globals['_READARTIFACTFILERESPONSE']._serialized_end=692
+  _globals['_UPDATEARTIFACTREQUEST']._serialized_start=695
+  _globals['_UPDATEARTIFACTREQUEST']._serialized_end=989
+  _globals['_UPDATEARTIFACTREQUEST_SETLABELSENTRY']._serialized_start=908
+  _globals['_UPDATEARTIFACTREQUEST_SETLABELSENTRY']._serialized_end=956
+  _globals['_UPDATEARTIFACTRESPONSE']._serialized_start=991
+  _globals['_UPDATEARTIFACTRESPONSE']._serialized_end=1046
+  _globals['_DELETEARTIFACTREQUEST']._serialized_start=1048
+  _globals['_DELETEARTIFACTREQUEST']._serialized_end=1112
+  _globals['_DELETEARTIFACTRESPONSE']._serialized_start=1114
+  _globals['_DELETEARTIFACTRESPONSE']._serialized_end=1169
+  _globals['_CATALOGSERVICE']._serialized_start=1172
+  _globals['_CATALOGSERVICE']._serialized_end=1637
 # @@protoc_insertion_point(module_scope)

@@ -5,6 +5,7 @@ isort:skip_file
 
 from builtins import (
     bool,
+    bytes,
     int,
     str,
 )
@@ -149,6 +150,54 @@ class GetArtifactResponse(Message):
     ) -> None: ...
     def HasField(self, field_name: Literal["artifact", b"artifact"]) -> bool: ...
     def ClearField(self, field_name: Literal["artifact", b"artifact", "child_ids", b"child_ids"]) -> None: ...
+
+@final
+class ReadArtifactFileRequest(Message):
+    """Asks for a part of a file."""
+
+    DESCRIPTOR: Descriptor
+
+    ARTIFACT_ID_FIELD_NUMBER: int
+    PATH_FIELD_NUMBER: int
+    OFFSET_FIELD_NUMBER: int
+    MAX_BYTES_FIELD_NUMBER: int
+    artifact_id: str
+    """The artifact."""
+    path: str
+    """The file, as the artifact lists it."""
+    offset: int
+    """First byte, from 0."""
+    max_bytes: int
+    """At most so many bytes; 0 is 1 MiB, the most is 4 MiB."""
+    def __init__(
+        self,
+        *,
+        artifact_id: str = ...,
+        path: str = ...,
+        offset: int = ...,
+        max_bytes: int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["artifact_id", b"artifact_id", "max_bytes", b"max_bytes", "offset", b"offset", "path", b"path"]) -> None: ...
+
+@final
+class ReadArtifactFileResponse(Message):
+    """A part of a file."""
+
+    DESCRIPTOR: Descriptor
+
+    DATA_FIELD_NUMBER: int
+    FILE_BYTES_FIELD_NUMBER: int
+    data: bytes
+    """The bytes; empty at the end of the file."""
+    file_bytes: int
+    """Size of the whole file, in bytes."""
+    def __init__(
+        self,
+        *,
+        data: bytes = ...,
+        file_bytes: int = ...,
+    ) -> None: ...
+    def ClearField(self, field_name: Literal["data", b"data", "file_bytes", b"file_bytes"]) -> None: ...
 
 @final
 class UpdateArtifactRequest(Message):

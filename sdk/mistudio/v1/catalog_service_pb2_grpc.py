@@ -45,6 +45,11 @@ class CatalogServiceStub(object):
                 request_serializer=mistudio_dot_v1_dot_catalog__service__pb2.GetArtifactRequest.SerializeToString,
                 response_deserializer=mistudio_dot_v1_dot_catalog__service__pb2.GetArtifactResponse.FromString,
                 _registered_method=True)
+        self.ReadArtifactFile = channel.unary_unary(
+                '/mistudio.v1.CatalogService/ReadArtifactFile',
+                request_serializer=mistudio_dot_v1_dot_catalog__service__pb2.ReadArtifactFileRequest.SerializeToString,
+                response_deserializer=mistudio_dot_v1_dot_catalog__service__pb2.ReadArtifactFileResponse.FromString,
+                _registered_method=True)
         self.UpdateArtifact = channel.unary_unary(
                 '/mistudio.v1.CatalogService/UpdateArtifact',
                 request_serializer=mistudio_dot_v1_dot_catalog__service__pb2.UpdateArtifactRequest.SerializeToString,
@@ -70,6 +75,13 @@ class CatalogServiceServicer(object):
 
     def GetArtifact(self, request, context):
         """Reads one artifact.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def ReadArtifactFile(self, request, context):
+        """Reads a part of one of an artifact's files, e.g. of an SAE's report.html.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -101,6 +113,11 @@ def add_CatalogServiceServicer_to_server(servicer, server):
                     servicer.GetArtifact,
                     request_deserializer=mistudio_dot_v1_dot_catalog__service__pb2.GetArtifactRequest.FromString,
                     response_serializer=mistudio_dot_v1_dot_catalog__service__pb2.GetArtifactResponse.SerializeToString,
+            ),
+            'ReadArtifactFile': grpc.unary_unary_rpc_method_handler(
+                    servicer.ReadArtifactFile,
+                    request_deserializer=mistudio_dot_v1_dot_catalog__service__pb2.ReadArtifactFileRequest.FromString,
+                    response_serializer=mistudio_dot_v1_dot_catalog__service__pb2.ReadArtifactFileResponse.SerializeToString,
             ),
             'UpdateArtifact': grpc.unary_unary_rpc_method_handler(
                     servicer.UpdateArtifact,
@@ -168,6 +185,33 @@ class CatalogService(object):
             '/mistudio.v1.CatalogService/GetArtifact',
             mistudio_dot_v1_dot_catalog__service__pb2.GetArtifactRequest.SerializeToString,
             mistudio_dot_v1_dot_catalog__service__pb2.GetArtifactResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def ReadArtifactFile(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/mistudio.v1.CatalogService/ReadArtifactFile',
+            mistudio_dot_v1_dot_catalog__service__pb2.ReadArtifactFileRequest.SerializeToString,
+            mistudio_dot_v1_dot_catalog__service__pb2.ReadArtifactFileResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -57,6 +57,22 @@ _CatalogServiceGetArtifactType = typing_extensions.TypeVar(
     ],
 )
 
+_CatalogServiceReadArtifactFileType = typing_extensions.TypeVar(
+    '_CatalogServiceReadArtifactFileType',
+    grpc.UnaryUnaryMultiCallable[
+        mistudio.v1.catalog_service_pb2.ReadArtifactFileRequest,
+        mistudio.v1.catalog_service_pb2.ReadArtifactFileResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        mistudio.v1.catalog_service_pb2.ReadArtifactFileRequest,
+        mistudio.v1.catalog_service_pb2.ReadArtifactFileResponse,
+    ],
+    default=grpc.UnaryUnaryMultiCallable[
+        mistudio.v1.catalog_service_pb2.ReadArtifactFileRequest,
+        mistudio.v1.catalog_service_pb2.ReadArtifactFileResponse,
+    ],
+)
+
 _CatalogServiceUpdateArtifactType = typing_extensions.TypeVar(
     '_CatalogServiceUpdateArtifactType',
     grpc.UnaryUnaryMultiCallable[
@@ -89,7 +105,7 @@ _CatalogServiceDeleteArtifactType = typing_extensions.TypeVar(
     ],
 )
 
-class CatalogServiceStub(typing.Generic[_CatalogServiceListArtifactsType, _CatalogServiceGetArtifactType, _CatalogServiceUpdateArtifactType, _CatalogServiceDeleteArtifactType]):
+class CatalogServiceStub(typing.Generic[_CatalogServiceListArtifactsType, _CatalogServiceGetArtifactType, _CatalogServiceReadArtifactFileType, _CatalogServiceUpdateArtifactType, _CatalogServiceDeleteArtifactType]):
     """Tells about artifacts. Reads are answered by the curator; changes become jobs."""
 
     @typing.overload
@@ -101,6 +117,10 @@ class CatalogServiceStub(typing.Generic[_CatalogServiceListArtifactsType, _Catal
         grpc.UnaryUnaryMultiCallable[
             mistudio.v1.catalog_service_pb2.GetArtifactRequest,
             mistudio.v1.catalog_service_pb2.GetArtifactResponse,
+        ],
+        grpc.UnaryUnaryMultiCallable[
+            mistudio.v1.catalog_service_pb2.ReadArtifactFileRequest,
+            mistudio.v1.catalog_service_pb2.ReadArtifactFileResponse,
         ],
         grpc.UnaryUnaryMultiCallable[
             mistudio.v1.catalog_service_pb2.UpdateArtifactRequest,
@@ -123,6 +143,10 @@ class CatalogServiceStub(typing.Generic[_CatalogServiceListArtifactsType, _Catal
             mistudio.v1.catalog_service_pb2.GetArtifactResponse,
         ],
         grpc.aio.UnaryUnaryMultiCallable[
+            mistudio.v1.catalog_service_pb2.ReadArtifactFileRequest,
+            mistudio.v1.catalog_service_pb2.ReadArtifactFileResponse,
+        ],
+        grpc.aio.UnaryUnaryMultiCallable[
             mistudio.v1.catalog_service_pb2.UpdateArtifactRequest,
             mistudio.v1.catalog_service_pb2.UpdateArtifactResponse,
         ],
@@ -138,6 +162,9 @@ class CatalogServiceStub(typing.Generic[_CatalogServiceListArtifactsType, _Catal
     GetArtifact: _CatalogServiceGetArtifactType
     """Reads one artifact."""
 
+    ReadArtifactFile: _CatalogServiceReadArtifactFileType
+    """Reads a part of one of an artifact's files, e.g. of an SAE's report.html."""
+
     UpdateArtifact: _CatalogServiceUpdateArtifactType
     """Changes what people wrote about an artifact, through the high_priority queue."""
 
@@ -152,6 +179,10 @@ CatalogServiceAsyncStub: typing_extensions.TypeAlias = CatalogServiceStub[
     grpc.aio.UnaryUnaryMultiCallable[
         mistudio.v1.catalog_service_pb2.GetArtifactRequest,
         mistudio.v1.catalog_service_pb2.GetArtifactResponse,
+    ],
+    grpc.aio.UnaryUnaryMultiCallable[
+        mistudio.v1.catalog_service_pb2.ReadArtifactFileRequest,
+        mistudio.v1.catalog_service_pb2.ReadArtifactFileResponse,
     ],
     grpc.aio.UnaryUnaryMultiCallable[
         mistudio.v1.catalog_service_pb2.UpdateArtifactRequest,
@@ -181,6 +212,14 @@ class CatalogServiceServicer(metaclass=abc.ABCMeta):
         context: _ServicerContext,
     ) -> typing.Union[mistudio.v1.catalog_service_pb2.GetArtifactResponse, collections.abc.Awaitable[mistudio.v1.catalog_service_pb2.GetArtifactResponse]]:
         """Reads one artifact."""
+
+    @abc.abstractmethod
+    def ReadArtifactFile(
+        self,
+        request: mistudio.v1.catalog_service_pb2.ReadArtifactFileRequest,
+        context: _ServicerContext,
+    ) -> typing.Union[mistudio.v1.catalog_service_pb2.ReadArtifactFileResponse, collections.abc.Awaitable[mistudio.v1.catalog_service_pb2.ReadArtifactFileResponse]]:
+        """Reads a part of one of an artifact's files, e.g. of an SAE's report.html."""
 
     @abc.abstractmethod
     def UpdateArtifact(

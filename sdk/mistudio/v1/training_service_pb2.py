@@ -27,21 +27,21 @@ from mistudio.v1 import job_pb2 as mistudio_dot_v1_dot_job__pb2
 from mistudio.v1 import training_spec_pb2 as mistudio_dot_v1_dot_training__spec__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"mistudio/v1/training_service.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15mistudio/v1/job.proto\x1a\x1fmistudio/v1/training_spec.proto\"b\n\x19GetTrainingMetricsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x17\n\nafter_step\x18\x03 \x01(\x04H\x00\x88\x01\x01\x42\r\n\x0b_after_step\"F\n\x1aGetTrainingMetricsResponse\x12(\n\x06points\x18\x01 \x03(\x0b\x32\x18.mistudio.v1.MetricPoint\">\n\x17\x45stimateTrainingRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.mistudio.v1.TrainSae\"\x7f\n\x18\x45stimateTrainingResponse\x12\x19\n\x11host_memory_bytes\x18\x01 \x01(\x04\x12\x1b\n\x13\x64\x65vice_memory_bytes\x18\x02 \x01(\x04\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration2\xd9\x01\n\x0fTrainingService\x12\x65\n\x12GetTrainingMetrics\x12&.mistudio.v1.GetTrainingMetricsRequest\x1a\'.mistudio.v1.GetTrainingMetricsResponse\x12_\n\x10\x45stimateTraining\x12$.mistudio.v1.EstimateTrainingRequest\x1a%.mistudio.v1.EstimateTrainingResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"mistudio/v1/training_service.proto\x12\x0bmistudio.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x15mistudio/v1/job.proto\x1a\x1fmistudio/v1/training_spec.proto\"\x89\x01\n\x19GetTrainingMetricsRequest\x12\x0e\n\x06job_id\x18\x01 \x01(\t\x12\r\n\x05names\x18\x02 \x03(\t\x12\x17\n\nafter_step\x18\x03 \x01(\x04H\x00\x88\x01\x01\x12\x11\n\tpage_size\x18\x04 \x01(\x05\x12\x12\n\npage_token\x18\x05 \x01(\tB\r\n\x0b_after_step\"_\n\x1aGetTrainingMetricsResponse\x12(\n\x06points\x18\x01 \x03(\x0b\x32\x18.mistudio.v1.MetricPoint\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\">\n\x17\x45stimateTrainingRequest\x12#\n\x04spec\x18\x01 \x01(\x0b\x32\x15.mistudio.v1.TrainSae\"\x7f\n\x18\x45stimateTrainingResponse\x12\x19\n\x11host_memory_bytes\x18\x01 \x01(\x04\x12\x1b\n\x13\x64\x65vice_memory_bytes\x18\x02 \x01(\x04\x12+\n\x08\x64uration\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration2\xd9\x01\n\x0fTrainingService\x12\x65\n\x12GetTrainingMetrics\x12&.mistudio.v1.GetTrainingMetricsRequest\x1a\'.mistudio.v1.GetTrainingMetricsResponse\x12_\n\x10\x45stimateTraining\x12$.mistudio.v1.EstimateTrainingRequest\x1a%.mistudio.v1.EstimateTrainingResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mistudio.v1.training_service_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_GETTRAININGMETRICSREQUEST']._serialized_start=139
-  _globals['_GETTRAININGMETRICSREQUEST']._serialized_end=237
-  _globals['_GETTRAININGMETRICSRESPONSE']._serialized_start=239
-  _globals['_GETTRAININGMETRICSRESPONSE']._serialized_end=309
-  _globals['_ESTIMATETRAININGREQUEST']._serialized_start=311
-  _globals['_ESTIMATETRAININGREQUEST']._serialized_end=373
-  _globals['_ESTIMATETRAININGRESPONSE']._serialized_start=375
-  _globals['_ESTIMATETRAININGRESPONSE']._serialized_end=502
-  _globals['_TRAININGSERVICE']._serialized_start=505
-  _globals['_TRAININGSERVICE']._serialized_end=722
+  _globals['_GETTRAININGMETRICSREQUEST']._serialized_start=140
+  _globals['_GETTRAININGMETRICSREQUEST']._serialized_end=277
+  _globals['_GETTRAININGMETRICSRESPONSE']._serialized_start=279
+  _globals['_GETTRAININGMETRICSRESPONSE']._serialized_end=374
+  _globals['_ESTIMATETRAININGREQUEST']._serialized_start=376
+  _globals['_ESTIMATETRAININGREQUEST']._serialized_end=438
+  _globals['_ESTIMATETRAININGRESPONSE']._serialized_start=440
+  _globals['_ESTIMATETRAININGRESPONSE']._serialized_end=567
+  _globals['_TRAININGSERVICE']._serialized_start=570
+  _globals['_TRAININGSERVICE']._serialized_end=787
 # @@protoc_insertion_point(module_scope)

@@ -47,10 +47,16 @@ class GetTrainingMetricsRequest(Message):
     JOB_ID_FIELD_NUMBER: int
     NAMES_FIELD_NUMBER: int
     AFTER_STEP_FIELD_NUMBER: int
+    PAGE_SIZE_FIELD_NUMBER: int
+    PAGE_TOKEN_FIELD_NUMBER: int
     job_id: str
     """The training job."""
     after_step: int
     """Only points after this step."""
+    page_size: int
+    """At most so many; 0 is 100,000, which is the most."""
+    page_token: str
+    """From the answer before."""
     @property
     def names(self) -> RepeatedScalarFieldContainer[str]:
         """Only these metrics, e.g. "loss"; empty takes all."""
@@ -61,9 +67,11 @@ class GetTrainingMetricsRequest(Message):
         job_id: str = ...,
         names: Iterable[str] | None = ...,
         after_step: int | None = ...,
+        page_size: int = ...,
+        page_token: str = ...,
     ) -> None: ...
     def HasField(self, field_name: Literal["_after_step", b"_after_step", "after_step", b"after_step"]) -> bool: ...
-    def ClearField(self, field_name: Literal["_after_step", b"_after_step", "after_step", b"after_step", "job_id", b"job_id", "names", b"names"]) -> None: ...
+    def ClearField(self, field_name: Literal["_after_step", b"_after_step", "after_step", b"after_step", "job_id", b"job_id", "names", b"names", "page_size", b"page_size", "page_token", b"page_token"]) -> None: ...
     def WhichOneof(self, oneof_group: Literal["_after_step", b"_after_step"]) -> Literal["after_step"] | None: ...
 
 @final
@@ -73,6 +81,9 @@ class GetTrainingMetricsResponse(Message):
     DESCRIPTOR: Descriptor
 
     POINTS_FIELD_NUMBER: int
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: int
+    next_page_token: str
+    """For the next page; empty on the last."""
     @property
     def points(self) -> RepeatedCompositeFieldContainer[MetricPoint]:
         """The points, in the order of their steps."""
@@ -81,8 +92,9 @@ class GetTrainingMetricsResponse(Message):
         self,
         *,
         points: Iterable[MetricPoint] | None = ...,
+        next_page_token: str = ...,
     ) -> None: ...
-    def ClearField(self, field_name: Literal["points", b"points"]) -> None: ...
+    def ClearField(self, field_name: Literal["next_page_token", b"next_page_token", "points", b"points"]) -> None: ...
 
 @final
 class EstimateTrainingRequest(Message):

@@ -212,6 +212,8 @@ class TrainSae(Message):
     EVALUATION_TOKENS_FIELD_NUMBER: int
     DEVICE_FIELD_NUMBER: int
     DTYPE_FIELD_NUMBER: int
+    TENSORBOARD_FIELD_NUMBER: int
+    WANDB_PROJECT_FIELD_NUMBER: int
     total_tokens: int
     """Tokens to train on; tokens are repeated in epochs if there are fewer."""
     batch_tokens: int
@@ -234,6 +236,10 @@ class TrainSae(Message):
     """"cpu", "cuda" or "cuda:N"; empty chooses."""
     dtype: str
     """The model's number format: "float32" or "bfloat16"; empty is float32."""
+    tensorboard: bool
+    """Also writes TensorBoard event files, live while the job runs and kept with each SAE."""
+    wandb_project: str
+    """Also sends metrics to this Weights & Biases project; the worker's environment holds the key. Empty sends nothing."""
     @property
     def model(self) -> ArtifactRef:
         """The model."""
@@ -268,7 +274,9 @@ class TrainSae(Message):
         evaluation_tokens: int = ...,
         device: str = ...,
         dtype: str = ...,
+        tensorboard: bool = ...,
+        wandb_project: str = ...,
     ) -> None: ...
     def HasField(self, field_name: Literal["_learning_rate", b"_learning_rate", "learning_rate", b"learning_rate", "model", b"model", "tokens", b"tokens"]) -> bool: ...
-    def ClearField(self, field_name: Literal["_learning_rate", b"_learning_rate", "batch_tokens", b"batch_tokens", "buffer_tokens", b"buffer_tokens", "checkpoint_every_tokens", b"checkpoint_every_tokens", "dead_window_tokens", b"dead_window_tokens", "device", b"device", "dtype", b"dtype", "evaluate_every_tokens", b"evaluate_every_tokens", "evaluation_tokens", b"evaluation_tokens", "hook_points", b"hook_points", "learning_rate", b"learning_rate", "model", b"model", "saes", b"saes", "seed", b"seed", "tokens", b"tokens", "total_tokens", b"total_tokens"]) -> None: ...
+    def ClearField(self, field_name: Literal["_learning_rate", b"_learning_rate", "batch_tokens", b"batch_tokens", "buffer_tokens", b"buffer_tokens", "checkpoint_every_tokens", b"checkpoint_every_tokens", "dead_window_tokens", b"dead_window_tokens", "device", b"device", "dtype", b"dtype", "evaluate_every_tokens", b"evaluate_every_tokens", "evaluation_tokens", b"evaluation_tokens", "hook_points", b"hook_points", "learning_rate", b"learning_rate", "model", b"model", "saes", b"saes", "seed", b"seed", "tensorboard", b"tensorboard", "tokens", b"tokens", "total_tokens", b"total_tokens", "wandb_project", b"wandb_project"]) -> None: ...
     def WhichOneof(self, oneof_group: Literal["_learning_rate", b"_learning_rate"]) -> Literal["learning_rate"] | None: ...

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from mistudio.v1 import Artifact, ArtifactKind
+from mistudio_curator.artifact_file import read_part
 from mistudio_curator.artifact_message import artifact_message, kind_name
 from mistudio_curator.page_token import Position
 from mistudio_runtime.artifacts import ArtifactManifest, ArtifactStore
@@ -61,6 +62,10 @@ class Catalog:
         """Returns an artifact with its files, and the ids of what was made from it. Raises NotFoundError."""
         manifest = self._store.get(artifact_id)
         return self._message(manifest, with_files=True), [*self._store.children(artifact_id)]
+
+    def read_file(self, artifact_id: str, path: str, *, offset: int, max_bytes: int) -> tuple[bytes, int]:
+        """Returns a part of a file and the file's size; see `read_part`."""
+        return read_part(self._store, artifact_id, path, offset=offset, max_bytes=max_bytes)
 
     def _after(self, query: ListQuery) -> Iterator[ArtifactManifest]:
         kinds = {kind_name(kind) for kind in query.kinds if kind in ArtifactKind.values()}  # a newer client knows more

@@ -15,6 +15,8 @@ from mistudio.v1 import (
     GetArtifactResponse,
     ListArtifactsRequest,
     ListArtifactsResponse,
+    ReadArtifactFileRequest,
+    ReadArtifactFileResponse,
     UpdateArtifactRequest,
     UpdateArtifactResponse,
 )
@@ -49,6 +51,21 @@ class CatalogServicer(CatalogServiceServicer):
         """Reads one artifact."""
         artifact, children = await asyncio.to_thread(self._catalog.get, request.artifact_id)
         return GetArtifactResponse(artifact=artifact, child_ids=children)
+
+    async def ReadArtifactFile(
+        self,
+        request: ReadArtifactFileRequest,
+        context: Context,
+    ) -> ReadArtifactFileResponse:
+        """Reads a part of a file."""
+        data, size = await asyncio.to_thread(
+            self._catalog.read_file,
+            request.artifact_id,
+            request.path,
+            offset=request.offset,
+            max_bytes=request.max_bytes,
+        )
+        return ReadArtifactFileResponse(data=data, file_bytes=size)
 
     async def UpdateArtifact(
         self,

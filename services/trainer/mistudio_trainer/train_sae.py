@@ -13,7 +13,8 @@ from mistudio_sae.models import LanguageModel, load_model
 from mistudio_sae.tokens import TokensReader
 from mistudio_sae.training import TrainedSae, train
 from mistudio_trainer.activation_width import activation_width
-from mistudio_trainer.metrics_log import MetricsLog, read_log
+from mistudio_trainer.metric_sinks import check_packages, open_sinks
+from mistudio_trainer.metrics_log import read_log
 from mistudio_trainer.plan import TrainingPlan, hook_points, make_plan
 from mistudio_trainer.sae_artifact import SaeOrigin, commit_sae
 from mistudio_trainer.scratch_folder import ScratchFolder
@@ -32,6 +33,7 @@ def run(spec: TrainSae, context: JobContext) -> list[str]:
     when a checkpoint cannot be written, JobStoppedError when asked to stop.
     """
     context.stages({"load": 1, "harvest": 1, "train": 20, "evaluate": 3, "save": 1})
+    check_packages(spec)
     dtype, device, hooks = _dtype(spec), choose_device(context.device(spec.device)), hook_points(spec)
     model = input_artifact(context.store, spec.model, "model", "model")
     packed = input_artifact(context.store, spec.tokens, "tokens", "tokens")
@@ -44,7 +46,8 @@ def run(spec: TrainSae, context: JobContext) -> list[str]:
     context.progress("load", 1, 1, "models")
     context.log("info", f"training {plan.outputs} SAE(s) on {device} with {cores} processor core(s)")
     scratch = ScratchFolder(context.scratch, spec)
-    trained = _train(lm, tokens, plan, scratch, context)
+    with open_sinks(spec, scratch, context) as sinks:
+        trained = _train(lm, tokens, plan, scratch, TrainingReporter(context, plan.names, plan.outputs, sinks.append))
     if context.stop_requested() is Stop.CANCEL:
         # The last moment for it. A pause or a drain comes too late: what is left takes less time than resuming would.
         raise JobStoppedError(Stop.CANCEL)
@@ -69,10 +72,9 @@ def _dtype(spec: TrainSae) -> str:
 
 
 def _train(
-    lm: LanguageModel, tokens: TokensReader, plan: TrainingPlan, scratch: ScratchFolder, context: JobContext
+    lm: LanguageModel, tokens: TokensReader, plan: TrainingPlan, scratch: ScratchFolder, reporter: TrainingReporter
 ) -> list[TrainedSae]:
-    with MetricsLog(scratch.metrics) as log, obeying_stops():
-        reporter = TrainingReporter(context, plan.names, plan.outputs, log.append)
+    with obeying_stops():
         try:
             return train(lm, tokens, plan.hooks, plan.saes, plan.config, scratch.checkpoints, reporter)
         except CheckpointError as error:

@@ -8,7 +8,7 @@ import grpc.aio
 
 from mistudio import v1
 from mistudio_runtime.errors import UnimplementedError
-from mistudio_trainer.metrics_reader import MetricsReader
+from mistudio_trainer.metrics_reader import MetricsQuery, MetricsReader
 
 
 class TrainingServicer(v1.TrainingServiceServicer):
@@ -23,10 +23,11 @@ class TrainingServicer(v1.TrainingServiceServicer):
         request: v1.GetTrainingMetricsRequest,
         context: grpc.aio.ServicerContext[v1.GetTrainingMetricsRequest, v1.GetTrainingMetricsResponse],
     ) -> v1.GetTrainingMetricsResponse:
-        """Returns the points of a job, live ones while it runs. Raises NotFoundError or InvalidRequestError."""
+        """Returns a page of a job's points, live ones while it runs. Raises NotFoundError or InvalidRequestError."""
         after = request.after_step if request.HasField("after_step") else None
-        points = await asyncio.to_thread(self._reader.read, request.job_id, frozenset(request.names), after)
-        return v1.GetTrainingMetricsResponse(points=points)
+        query = MetricsQuery(request.job_id, frozenset(request.names), after, request.page_size, request.page_token)
+        points, token = await asyncio.to_thread(self._reader.page, query)
+        return v1.GetTrainingMetricsResponse(points=points, next_page_token=token)
 
     async def EstimateTraining(
         self,

@@ -37,6 +37,7 @@ _NAMES: dict[int, str] = {
 }
 _LAYER = re.compile(r"layer\.(\d{1,4})\.(resid_pre|resid_post|attn_out|mlp_in|mlp_out)")
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.\w+)*")
+_WANDB_PROJECT = re.compile(r"[^\x00-\x1f\x7f/\\#?%:]{1,128}")
 _DEVICE = re.compile(r"|cpu|cuda(:\d+)?")
 
 
@@ -52,6 +53,8 @@ def train_sae(spec: v1.TrainSae, path: str, scope: Scope) -> None:
     _budget(spec, path, scope)
     check_device(spec.device, f"{path}.device", scope)
     scope.require(spec.dtype in DTYPES, f"{path}.dtype", "is float32 or bfloat16")
+    fits = not spec.wandb_project or _WANDB_PROJECT.fullmatch(spec.wandb_project)
+    scope.require(bool(fits), f"{path}.wandb_project", "is 1 to 128 characters, without control characters and /\\#?%:")
 
 
 def check_hook_points(names: list[str], model: v1.ArtifactRef, path: str, scope: Scope) -> None:

@@ -1,0 +1,63 @@
+"""The reports of all SAEs of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mistudio_trainer.report.charts import Chart, curve_charts, density_chart, frontier_chart, label
+from mistudio_trainer.report.curve import Curve, curves
+from mistudio_trainer.report.page import page
+from mistudio_trainer.report.subject import ReportedSae
+from mistudio_trainer.report.throughput import throughput
+
+REPORT_NAME = "report.html"
+_POINTS = 800
+"""Of a curve of the SAE that a report is about; a chart is some 600 pixels wide."""
+_POINTS_BESIDE = 160
+"""Of a curve that is drawn for comparison."""
+_MOST_BESIDE = 11
+"""Others whose curves are drawn: more lines could not be told apart, and each page carries them."""
+
+
+class JobReport:
+    """Makes one report an SAE, which shows the others of its job beside it.
+
+    Each artifact is complete in itself, may be sent to somebody and outlives the others; so there is no report of the
+    job as such, and each says what the job's others reached.
+    """
+
+    def __init__(self, saes: Sequence[ReportedSae]) -> None:
+        """Takes all SAEs of the job, in the order of its outputs."""
+        self._saes = saes
+        whole = [curves(sae.points) for sae in saes]
+        self._own = [_thinned(each, _POINTS) for each in whole]
+        self._beside = [_thinned(each, _POINTS_BESIDE) for each in whole]
+
+    def write(self, path: Path, index: int) -> None:
+        """Writes the report of output number `index`. Raises OSError."""
+        sae = self._saes[index]
+        beside = self._neighbours(index)
+        others = [(label(self._saes[other]), self._beside[other]) for other in beside]
+        drawn = [self._saes[other] for other in beside]
+        speed = throughput(point for point in sae.points if point.name == "loss")
+        charts = curve_charts(self._own[index], others, speed)
+        charts.insert(_density_place(charts), density_chart(sae, drawn))
+        frontier = frontier_chart(sae, [each for each in self._saes if each is not sae])
+        charts = [*([frontier] if frontier else []), *charts]
+        path.write_text(page(sae, self._saes, charts, drawn=len(drawn)), encoding="utf-8")
+
+    def _neighbours(self, index: int) -> list[int]:
+        """Returns whose curves are drawn beside: those on the same hook point first."""
+        hook = self._saes[index].summary["hook_point"]
+        others = [other for other in range(len(self._saes)) if other != index]
+        return sorted(others, key=lambda other: self._saes[other].summary["hook_point"] != hook)[:_MOST_BESIDE]
+
+
+def _thinned(whole: dict[str, Curve], most: int) -> dict[str, Curve]:
+    return {name: curve.thinned(most) for name, curve in whole.items()}
+
+
+def _density_place(charts: Sequence[Chart]) -> int:
+    """Returns the place after the dead latents, which the histogram goes on about."""
+    return next((place + 1 for place, chart in enumerate(charts) if chart["id"] == "dead_fraction"), len(charts))
