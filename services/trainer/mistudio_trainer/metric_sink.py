@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from typing import Protocol
 
 from mistudio.v1 import MetricPoint
 
+_LONGEST = 100
 _UNFIT = re.compile(r"[^A-Za-z0-9._-]+")
 
 
@@ -21,6 +23,10 @@ class MetricSink(Protocol):
 
 
 def run_name(point: MetricPoint) -> str:
-    """Returns a name for the SAE of a point that is safe as a folder, e.g. "layer.3.resid_post-topk-2048-k32"."""
+    """Returns a name for the SAE of a point that is safe as a folder, e.g. "layer.3.resid_post-topk-2048-k32".
+
+    A name that has to be changed for that ends with its digest, so that two SAEs never share one.
+    """
     name = f"{point.labels['hook_point']}-{point.labels['sae']}"
-    return _UNFIT.sub("_", name).strip(".")[:120] or "sae"
+    safe = _UNFIT.sub("_", name).lstrip(".")[:_LONGEST]
+    return safe if safe == name else f"{safe}-{hashlib.sha256(name.encode()).hexdigest()[:8]}"

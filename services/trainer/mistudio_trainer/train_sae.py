@@ -16,7 +16,8 @@ from mistudio_trainer.activation_width import activation_width
 from mistudio_trainer.metric_sinks import check_packages, open_sinks
 from mistudio_trainer.metrics_log import read_log
 from mistudio_trainer.plan import TrainingPlan, hook_points, make_plan
-from mistudio_trainer.sae_artifact import SaeOrigin, commit_sae
+from mistudio_trainer.report import JobReport
+from mistudio_trainer.sae_artifact import SaeOrigin, commit_sae, reported
 from mistudio_trainer.scratch_folder import ScratchFolder
 from mistudio_trainer.training_reporter import TrainingReporter, obeying_stops
 
@@ -53,8 +54,8 @@ def run(spec: TrainSae, context: JobContext) -> list[str]:
         raise JobStoppedError(Stop.CANCEL)
     _tell_missing(context, plan, trained)
     parameters = MessageToDict(spec, preserving_proto_field_name=True)
-    origin = SaeOrigin(model, packed, tokens.info, read_log(scratch.metrics), parameters)
-    return [_commit(context, done, plan, trained, origin) for done in range(len(trained))]
+    origin = SaeOrigin(model, packed, tokens.info, read_log(scratch.metrics), parameters, scratch.tensorboard)
+    return _commit(context, plan, trained, origin)
 
 
 def _tell_missing(context: JobContext, plan: TrainingPlan, trained: list[TrainedSae]) -> None:
@@ -82,8 +83,9 @@ def _train(
             raise TransientFailure(str(error), reason="CHECKPOINT") from error
 
 
-def _commit(context: JobContext, done: int, plan: TrainingPlan, trained: list[TrainedSae], origin: SaeOrigin) -> str:
-    sae = trained[done]
-    artifact_id = commit_sae(context, plan.names[sae.place % len(plan.names)], sae, origin)
-    context.progress("save", done + 1, len(trained), "SAEs")
-    return artifact_id
+def _commit(context: JobContext, plan: TrainingPlan, trained: list[TrainedSae], origin: SaeOrigin) -> list[str]:
+    report, ids = JobReport(reported(context, plan.names, trained, origin)), []
+    for index, sae in enumerate(trained):
+        ids.append(commit_sae(context, index, sae, origin, report))
+        context.progress("save", index + 1, len(trained), "SAEs")
+    return ids

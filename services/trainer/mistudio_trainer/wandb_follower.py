@@ -7,6 +7,7 @@ on with the same runs.
 from __future__ import annotations
 
 import json
+import os
 import select
 import sys
 from collections.abc import Iterator, Mapping
@@ -17,7 +18,7 @@ import wandb
 
 from mistudio.v1 import MetricPoint
 from mistudio_trainer.metric_sink import run_name
-from mistudio_trainer.metrics_log import read_log
+from mistudio_trainer.metrics_tail import MetricsTail
 
 _PERIOD = 2.0
 """Seconds between two looks at the log."""
@@ -30,17 +31,21 @@ class WandbFollower:
         """Takes what `WandbSink` ordered."""
         self._order = order
         self._cursor = Path(order["cursor"])
+        self._tail = MetricsTail(Path(order["log"]))
+        self._rows: dict[str, dict[int, dict[str, MetricPoint]]] = {}
         self._runs: dict[str, Any] = {}
         self._sent: dict[str, int] = json.loads(self._cursor.read_text("utf-8")) if self._cursor.exists() else {}
 
     def send(self, *, complete: bool) -> None:
         """Sends what is new; the last row of an SAE waits for the next, which tells that it is whole, or for the end."""
-        rows = _rows(Path(self._order["log"]))
-        for name, steps in rows.items():
-            whole = list(steps) if complete else list(steps)[:-1]
-            for step in whole:
-                if step > self._sent.get(name, -1):
-                    self._send(name, step, steps[step])
+        for point in self._tail.read():
+            name = run_name(point)
+            if point.step > self._sent.get(name, -1):
+                self._rows.setdefault(name, {}).setdefault(point.step, {})[point.name] = point
+        for name, rows in self._rows.items():
+            steps = sorted(rows)
+            for step in steps if complete else steps[:-1]:
+                self._send(name, step, rows.pop(step))
         self._cursor.write_text(json.dumps(self._sent), encoding="utf-8")
 
     def finish(self) -> None:
@@ -48,10 +53,11 @@ class WandbFollower:
         for run in self._runs.values():
             run.finish()
 
-    def _send(self, name: str, step: int, points: list[MetricPoint]) -> None:
+    def _send(self, name: str, step: int, row: dict[str, MetricPoint]) -> None:
+        some = next(iter(row.values()))
         if name not in self._runs:
-            self._runs[name] = self._begin(name, points[0])
-        self._runs[name].log({point.name: point.value for point in points} | {"tokens": points[0].tokens}, step=step)
+            self._runs[name] = self._begin(name, some)
+        self._runs[name].log({metric: point.value for metric, point in row.items()} | {"tokens": some.tokens}, step=step)
         self._sent[name] = step
 
     def _begin(self, name: str, point: MetricPoint) -> Any:
@@ -69,14 +75,6 @@ class WandbFollower:
         )
 
 
-def _rows(log: Path) -> dict[str, dict[int, list[MetricPoint]]]:
-    """Returns the points by SAE and step."""
-    rows: dict[str, dict[int, list[MetricPoint]]] = {}
-    for point in read_log(log):
-        rows.setdefault(run_name(point), {}).setdefault(point.step, []).append(point)
-    return rows
-
-
 def _words() -> Iterator[bytes]:
     """Yields an empty word every period, and what the standard input held when it has ended."""
     while not select.select([sys.stdin], [], [], _PERIOD)[0]:
@@ -86,6 +84,7 @@ def _words() -> Iterator[bytes]:
 
 def main() -> None:
     """Follows the log of the order given as JSON; an exception ends the process and is its last line."""
+    os.nice(10)  # training comes first
     follower = WandbFollower(json.loads(sys.argv[1]))
     for word in _words():
         follower.send(complete=word == b"complete\n")

@@ -57,7 +57,7 @@ def test_an_artifact_is_in_the_saelens_layout(workshop: Workshop, inputs: tuple[
 
     files = {path.name for path in workshop.store.path(sae).iterdir()}
     layout = {"cfg.json", "sae_weights.safetensors", "sparsity.safetensors"}
-    assert files == layout | {"metrics.parquet", "manifest.json"}
+    assert files == layout | {"metrics.parquet", "density.json", "report.html", "manifest.json"}
     provenance = load_saelens(workshop.store.path(sae)).provenance
     assert (provenance.model_name, provenance.hook_point, provenance.dataset) == ("tiny", HOOK, "tiny-text")
     assert (provenance.context_size, provenance.prepend_bos) == (16, True)

@@ -18,6 +18,11 @@ _NOTES = ".notes"
 _TRASH = ".trash"
 
 
+def output_id(kind: str, job_id: str, index: int) -> str:
+    """Returns the id of a job's output number `index`, known before there is one."""
+    return f"{kind}-{job_id.removeprefix('job-')}-{index}"
+
+
 class ArtifactStore:
     """Artifacts as directories under one root: `<root>/<id>/manifest.json` and the files beside it."""
 
@@ -58,7 +63,7 @@ class ArtifactStore:
         """Begins an artifact. Its id follows from job and index, so that a second delivery makes the same one."""
         if kind not in KINDS:
             raise ValueError(f"{kind!r} is no kind of artifact: {', '.join(KINDS)}")
-        artifact_id = f"{kind}-{job_id.removeprefix('job-')}-{index}"
+        artifact_id = output_id(kind, job_id, index)
         return ArtifactDraft(
             artifact_id,
             kind,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from statistics import median
 from typing import Any
 
+from mistudio_trainer.report.curve import Curve
 from mistudio_trainer.report.subject import ReportedSae
 
 _MEANINGS = {
@@ -25,11 +27,20 @@ _TILES = ("explained_variance", "l0", "ce_recovered", "dead_fraction")
 _PERCENT = {"dead_fraction"}
 
 
-def tiles(sae: ReportedSae) -> list[tuple[str, str]]:
-    """Returns the few numbers that matter most, as name and value."""
+def tiles(sae: ReportedSae, speed: Curve) -> list[tuple[str, str]]:
+    """Returns the few numbers that matter most, as name and value; `speed` is the job's, in tokens a second."""
     metrics = sae.summary["metrics"]
     shown = [(_MEANINGS[name][0], metric_text(name, metrics[name])) for name in _TILES if name in metrics]
-    return [*shown, ("Tokens trained", short(sae.summary["tokens_trained"]))]
+    rate = [("Tokens a second", short(median(speed.values)))] if speed.values else []
+    return [*shown, ("Tokens trained", short(sae.summary["tokens_trained"])), *rate]
+
+
+def subtitle(sae: ReportedSae) -> str:
+    """Returns what was trained on what, in a line."""
+    summary = sae.summary
+    sparsity = f", k = {summary['k']}" if "k" in summary else ""
+    sizes = f"{summary['d_in']:,} → {summary['d_sae']:,} latents{sparsity}"
+    return f"{summary['architecture']} SAE · {sizes} · {summary['hook_point']} of {summary['model_name']}"
 
 
 def evaluation(sae: ReportedSae) -> list[tuple[str, str, str]]:

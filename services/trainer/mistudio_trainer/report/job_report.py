@@ -29,29 +29,30 @@ class JobReport:
 
     def __init__(self, saes: Sequence[ReportedSae]) -> None:
         """Takes all SAEs of the job, in the order of its outputs."""
-        self._saes = saes
+        self.saes = saes
+        """Whom the reports are about."""
         whole = [curves(sae.points) for sae in saes]
         self._own = [_thinned(each, _POINTS) for each in whole]
         self._beside = [_thinned(each, _POINTS_BESIDE) for each in whole]
 
     def write(self, path: Path, index: int) -> None:
         """Writes the report of output number `index`. Raises OSError."""
-        sae = self._saes[index]
+        sae = self.saes[index]
         beside = self._neighbours(index)
-        others = [(label(self._saes[other]), self._beside[other]) for other in beside]
-        drawn = [self._saes[other] for other in beside]
+        others = [(label(self.saes[other]), self._beside[other]) for other in beside]
+        drawn = [self.saes[other] for other in beside]
         speed = throughput(point for point in sae.points if point.name == "loss")
         charts = curve_charts(self._own[index], others, speed)
         charts.insert(_density_place(charts), density_chart(sae, drawn))
-        frontier = frontier_chart(sae, [each for each in self._saes if each is not sae])
+        frontier = frontier_chart(sae, [each for each in self.saes if each is not sae])
         charts = [*([frontier] if frontier else []), *charts]
-        path.write_text(page(sae, self._saes, charts, drawn=len(drawn)), encoding="utf-8")
+        path.write_text(page(sae, self.saes, charts, speed, drawn=len(drawn)), encoding="utf-8")
 
     def _neighbours(self, index: int) -> list[int]:
         """Returns whose curves are drawn beside: those on the same hook point first."""
-        hook = self._saes[index].summary["hook_point"]
-        others = [other for other in range(len(self._saes)) if other != index]
-        return sorted(others, key=lambda other: self._saes[other].summary["hook_point"] != hook)[:_MOST_BESIDE]
+        hook = self.saes[index].summary["hook_point"]
+        others = [other for other in range(len(self.saes)) if other != index]
+        return sorted(others, key=lambda other: self.saes[other].summary["hook_point"] != hook)[:_MOST_BESIDE]
 
 
 def _thinned(whole: dict[str, Curve], most: int) -> dict[str, Curve]:

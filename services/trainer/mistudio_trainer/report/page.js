@@ -142,13 +142,12 @@
     return { hooks: { init: () => box.append(tip), setCursor: move } };
   };
 
-  let hovered = null, zooming = false;
+  // Scales settle later than they are set, so only what the person does in this chart goes on to the others.
+  let hovered = null;
   const zoom = (u, key) => {
-    if (key !== "x" || zooming || !u.settled) return;
-    zooming = true;
+    if (key !== "x" || u !== hovered || !u.overTokens) return;
     const { min, max } = u.scales.x;
     for (const other of plots) if (other !== u && other.overTokens) other.setScale("x", { min, max });
-    zooming = false;
   };
 
   const axes = (chart) => {
@@ -192,7 +191,6 @@
       hooks: { setScale: [zoom] },
     }, table(chart), box);
     u.overTokens = overTokens;
-    u.settled = true;
     u.over.addEventListener("pointerenter", () => { hovered = u; });
     u.over.addEventListener("pointerleave", () => { hovered = null; });
     legend(figure.querySelector(".legend"), u);

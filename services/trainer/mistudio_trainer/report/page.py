@@ -14,23 +14,24 @@ from string import Template
 from typing import Any
 
 from mistudio_trainer.report.charts import Chart
-from mistudio_trainer.report.facts import comparison, evaluation, facts, tiles
+from mistudio_trainer.report.curve import Curve
+from mistudio_trainer.report.facts import comparison, evaluation, facts, subtitle, tiles
 from mistudio_trainer.report.subject import ReportedSae
 
 _NUMERIC_FROM = 3
 """Columns of the comparison from here on, but the last, are numbers."""
 
 
-def page(sae: ReportedSae, saes: Sequence[ReportedSae], charts: Sequence[Chart], *, drawn: int) -> str:
-    """Returns the HTML of one SAE's report; `drawn` others of its job are drawn beside it."""
+def page(sae: ReportedSae, saes: Sequence[ReportedSae], charts: Sequence[Chart], speed: Curve, *, drawn: int) -> str:
+    """Returns the HTML of one SAE's report; `speed` is the job's, and `drawn` others of it are drawn beside."""
     summary = sae.summary
     scripts = _asset("uplot.min.js"), _asset("page.js")
     held_out = summary["metrics_split"] == "validation"
     values = {
         "title": escape(f"{summary['name']} on {summary['hook_point']}"),
         "name": escape(summary["name"]),
-        "subtitle": escape(f"{summary['architecture']} SAE on {summary['hook_point']} of {summary['model_name']}"),
-        "tiles": "".join(_tile(*tile) for tile in tiles(sae)),
+        "subtitle": escape(subtitle(sae)),
+        "tiles": "".join(_tile(*tile) for tile in tiles(sae, speed)),
         "facts": "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts(sae)),
         "split": "On held-out tokens" if held_out else "Of the last training step: there were no held-out tokens",
         "evaluation": _rows(evaluation(sae)),
@@ -39,6 +40,7 @@ def page(sae: ReportedSae, saes: Sequence[ReportedSae], charts: Sequence[Chart],
         "data": _json({"charts": list(charts), "tokens": summary["tokens_trained"], "batch": _batch(sae)}),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
         "css": _asset("uplot.min.css") + _asset("page.css"),
+        "licence": _asset("uplot.LICENSE"),
         "uplot": scripts[0],
         "script": scripts[1],
         "policy": " ".join(_digest(script) for script in scripts),
