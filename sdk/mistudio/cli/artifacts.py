@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from itertools import islice
+from pathlib import Path, PurePosixPath
 
 import click
+from rich.text import Text
 
 from mistudio.cli.command import MeshGroup
+from mistudio.cli.fetched import fetch
 from mistudio.cli.follow.watch import watch_to_end
 from mistudio.cli.render.artifacts import render_artifact, render_artifacts
 from mistudio.cli.session import Session
@@ -18,7 +21,7 @@ _KINDS = list(ShortName(ArtifactKind.DESCRIPTOR).numbers)
 
 @click.group(cls=MeshGroup)
 def artifacts() -> None:
-    """Lists, shows, names and deletes artifacts."""
+    """Lists, shows, downloads, names and deletes artifacts."""
 
 
 @artifacts.command("list")
@@ -42,6 +45,19 @@ def show(session: Session, artifact_id: str) -> None:
     with session.client() as client:
         answer = client.artifacts.get(artifact_id)
     session.show(answer, lambda: render_artifact(answer))
+
+
+@artifacts.command()
+@click.argument("artifact_id", metavar="ARTIFACT")
+@click.argument("file")
+@click.option("--output", type=click.Path(dir_okay=False, path_type=Path), help="Where to; default: its name, here.")
+@click.pass_obj
+def download(session: Session, artifact_id: str, file: str, output: Path | None) -> None:
+    """Fetches one of an artifact's files through the gateway, and checks it."""
+    path = output or Path(PurePosixPath(file).name)
+    with session.client() as client:
+        size = fetch(client, artifact_id, file, path)
+    session.show({"path": str(path), "bytes": size}, lambda: Text(f"wrote {path}"))
 
 
 @artifacts.command()

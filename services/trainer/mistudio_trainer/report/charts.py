@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from mistudio_trainer.report.curve import Curve
@@ -10,15 +10,17 @@ from mistudio_trainer.report.subject import ReportedSae
 
 Chart = dict[str, Any]
 Curves = Mapping[str, Curve]
+Beside = Mapping[int, Curves]
+"""Curves of other SAEs of the job, by their place in it; the place names their row in the table, which is their key."""
 
 _HELD_OUT = "evaluation/"
 _LOG_SPAN = 20
 """A linear axis would flatten what spans more than this ratio."""
 _PARTS = {
-    "loss": "total",
-    "reconstruction_loss": "reconstruction",
-    "sparsity_loss": "sparsity penalty",
     "auxiliary_loss": "auxiliary",
+    "sparsity_loss": "sparsity penalty",
+    "reconstruction_loss": "reconstruction",
+    "loss": "total",
 }
 _COMPARED = (
     ("fvu", "Variance unexplained (FVU)", "log", "Lower is better. 0.1 means that a tenth of the variance is lost."),
@@ -29,51 +31,54 @@ _COMPARED = (
     ("learning_rate", "Learning rate", "linear", "Warm-up, constant, decay."),
 )
 _DRAWN_ALONE = {"learning_rate"}
-_OPEN_DENSITY = 2
+_FEWEST_DOTS = 2
 
 
-def curve_charts(own: Curves, others: Sequence[tuple[str, Curves]], speed: Curve) -> list[Chart]:
-    """Returns the charts over tokens: of one SAE's curves, the named curves of others, and the job's speed."""
+def curve_charts(own: Curves, others: Beside, names: Sequence[str], speed: Curve) -> list[Chart]:
+    """Returns the charts over tokens: of one SAE's curves, those of others with all SAEs' names, and the speed."""
     charts = [_parts(own)]
     for name, title, axis, note in _COMPARED:
-        alone = name in _DRAWN_ALONE
-        series = _compared(name, own, () if alone else others)
+        series = _compared(name, own, {} if name in _DRAWN_ALONE else others, names)
         charts.append(_chart(name, title, _axis(axis, series), note, series))
     note = "Of the whole job, with harvest and evaluations."
     charts.insert(-2, _chart("throughput", "Tokens a second", "linear", note, [speed.series("tokens/s", "own")]))
     return [chart for chart in charts if any(line["x"] for line in chart["series"])]
 
 
-def density_chart(sae: ReportedSae, others: Sequence[ReportedSae]) -> Chart:
-    """Returns the histogram of firing frequencies."""
-    edges = sae.density.log10_edges
-    series = [{"label": sae.summary["name"], "role": "own", "x": list(edges[:-1]), "y": list(sae.density.counts)}]
-    for other in others:
-        counts = list(other.density.counts)
-        series.append({"label": label(other), "role": "other", "x": list(edges[:-1]), "y": counts})
-    dead = f"{sae.density.never_fired:,} of {sae.summary['d_sae']:,} never fired and are not drawn."
+def density_chart(saes: Sequence[ReportedSae], index: int, beside: Iterable[int], names: Sequence[str]) -> Chart:
+    """Returns the histogram of firing frequencies of the SAE at `index`, and of those beside it."""
+    own = saes[index].density
+    places = [*beside, index]
+    edges = list(own.log10_edges[:-1])
+    densities = [{"x": edges, "y": list(saes[place].density.counts)} for place in places]
+    series = [_of(place, index, names) | line for place, line in zip(places, densities, strict=True)]
+    dead = f"{own.never_fired:,} of {sum(own.counts) + own.never_fired:,} never fired and are not drawn."
     note = f"Latents by the share of tokens on which they fire, late in training. {dead}"
     return _chart("density", "Latent density", "linear", note, series) | {"kind": "histogram"}
 
 
-def frontier_chart(sae: ReportedSae, others: Sequence[ReportedSae]) -> Chart | None:
+def frontier_chart(saes: Sequence[ReportedSae], index: int, names: Sequence[str]) -> Chart | None:
     """Returns sparsity against fidelity of all SAEs, None where fewer than two were measured."""
-    series = []
-    for each in (sae, *others):
-        metrics = each.summary["metrics"]
-        if "l0" in metrics and "fvu" in metrics:
-            role = "own" if each is sae else "other"
-            place = {"x": [metrics["l0"]], "y": [metrics["fvu"]]}
-            series.append({"label": label(each), "role": role, **place})
-    if len(series) < _OPEN_DENSITY:
+    measured = {place: sae.summary["metrics"] for place, sae in enumerate(saes)}
+    series = [
+        _of(place, index, names) | {"x": [metrics["l0"]], "y": [metrics["fvu"]]}
+        for place, metrics in sorted(measured.items(), key=lambda item: item[0] == index)
+        if "l0" in metrics and "fvu" in metrics
+    ]
+    if len(series) < _FEWEST_DOTS:
         return None
-    note = "Each dot is an SAE of this job. Left is sparser, low is more faithful."
+    note = "L0 to the right, FVU upwards; each dot is an SAE of this job. Left is sparser, low is more faithful."
     return _chart("frontier", "Sparsity against fidelity", _axis("auto", series), note, series) | {"kind": "scatter"}
 
 
-def label(sae: ReportedSae) -> str:
-    """Returns how an SAE is called among those of its job."""
-    return f"{sae.summary['name']} · {sae.summary['hook_point']}"
+def names_of(saes: Sequence[ReportedSae]) -> list[str]:
+    """Returns how SAEs are called among those of their job: with their hook point where there are several."""
+    several = len({sae.summary["hook_point"] for sae in saes}) > 1
+    return [sae.summary["name"] + (f" · {sae.summary['hook_point']}" if several else "") for sae in saes]
+
+
+def _of(place: int, index: int, names: Sequence[str]) -> Chart:
+    return {"label": names[place], "role": "own" if place == index else "other", "sae": place}
 
 
 def _chart(name: str, title: str, axis: str, note: str, series: list[dict[str, Any]]) -> Chart:
@@ -89,11 +94,13 @@ def _parts(own: Curves) -> Chart:
     return _chart("loss", "Loss", "log", note, series)
 
 
-def _compared(name: str, own: Curves, others: Sequence[tuple[str, Curves]]) -> list[dict[str, Any]]:
-    series = [own[name].series("training", "own")] if name in own else []
+def _compared(name: str, own: Curves, others: Beside, names: Sequence[str]) -> list[dict[str, Any]]:
+    """Returns what is drawn below first, what it is about last and so on top."""
+    beside = {place: curves[name] for place, curves in others.items() if name in curves}
+    series = [curve.series(names[place], "other") | {"sae": place} for place, curve in beside.items()]
     if _HELD_OUT + name in own:
         series.append(own[_HELD_OUT + name].series("held-out", "held_out"))
-    return series + [curves[name].series(called, "other") for called, curves in others if name in curves]
+    return series + ([own[name].series("training", "own")] if name in own else [])
 
 
 def _axis(wanted: str, series: Sequence[Mapping[str, Any]]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
@@ -73,7 +73,7 @@ def facts(sae: ReportedSae) -> list[tuple[str, str]]:
     return [(name, str(value)) for name, value in rows.items() if value not in (None, "")]
 
 
-def comparison(saes: list[ReportedSae]) -> tuple[list[str], list[list[str]]]:
+def comparison(saes: Sequence[ReportedSae]) -> tuple[list[str], list[list[str]]]:
     """Returns head and rows of the table of a job's SAEs."""
     names = [name for name in _TILES if any(name in sae.summary["metrics"] for sae in saes)]
     head = ["SAE", "Hook point", "Architecture", "Latents", *(_MEANINGS[name][0] for name in names), "Artifact"]

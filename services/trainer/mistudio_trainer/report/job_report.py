@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from mistudio_trainer.report.charts import Chart, curve_charts, density_chart, frontier_chart, label
+from mistudio_trainer.report.charts import Chart, curve_charts, density_chart, frontier_chart, names_of
 from mistudio_trainer.report.curve import Curve, curves
 from mistudio_trainer.report.page import page
 from mistudio_trainer.report.subject import ReportedSae
@@ -37,16 +37,13 @@ class JobReport:
 
     def write(self, path: Path, index: int) -> None:
         """Writes the report of output number `index`. Raises OSError."""
-        sae = self.saes[index]
-        beside = self._neighbours(index)
-        others = [(label(self.saes[other]), self._beside[other]) for other in beside]
-        drawn = [self.saes[other] for other in beside]
-        speed = throughput(point for point in sae.points if point.name == "loss")
-        charts = curve_charts(self._own[index], others, speed)
-        charts.insert(_density_place(charts), density_chart(sae, drawn))
-        frontier = frontier_chart(sae, [each for each in self.saes if each is not sae])
+        names, beside = names_of(self.saes), self._neighbours(index)
+        speed = throughput(point for point in self.saes[index].points if point.name == "loss")
+        charts = curve_charts(self._own[index], {place: self._beside[place] for place in beside}, names, speed)
+        charts.insert(_density_place(charts), density_chart(self.saes, index, beside, names))
+        frontier = frontier_chart(self.saes, index, names)
         charts = [*([frontier] if frontier else []), *charts]
-        path.write_text(page(sae, self.saes, charts, speed, drawn=len(drawn)), encoding="utf-8")
+        path.write_text(page(self.saes, index, charts, speed, drawn=len(beside)), encoding="utf-8")
 
     def _neighbours(self, index: int) -> list[int]:
         """Returns whose curves are drawn beside: those on the same hook point first."""

@@ -18,11 +18,8 @@
     const size = Math.abs(value);
     if (size === 0) return "0";
     if (size >= 999.5e9 || size < 1e-3) return value.toExponential(2).replace("e+", "e").replace(/\.?0+e/, "e");
-    for (const [unit, suffix] of [[1e9, "G"], [1e6, "M"], [1e4, "k"]])
-      if (size >= unit * 0.9995) {
-        const scale = suffix === "k" ? 1e3 : unit;
-        return Number((value / scale).toPrecision(4)) + suffix;
-      }
+    for (const [unit, suffix] of [[1e9, "G"], [1e6, "M"], [1e3, "k"]])
+      if (size >= unit * 0.9995) return Number((value / unit).toPrecision(4)) + suffix;
     return String(Number(value.toPrecision(4)));
   };
   const percent = (value) => Number((100 * value).toPrecision(3)) + " %";
@@ -52,25 +49,29 @@
   const linearRange = (chart) => (u, low, high) => {
     if (low === null) return [0, 1];
     if (chart.axis === "percent" || chart.kind === "histogram") return [0, Math.max(high * 1.06, chart.kind === "histogram" ? 1 : 0.001)];
+    if (high - low < 0.02 * Math.abs(high)) return [low - 0.1 * Math.abs(low), high + 0.1 * Math.abs(high)];
     // Curves that stay near their level keep their shape; others are shown from nought.
     const from = low >= 0 && low < 0.6 * high ? 0 : low - 0.08 * (high - low || Math.abs(high) || 1);
     return [from, high + 0.06 * (high - from || 1)];
   };
 
-  const colourOf = (series, order) => {
-    if (series.role === "own") return "--own";
-    if (series.role === "held_out") return "--held-out";
-    return PALETTE[order % PALETTE.length];
+  // An SAE has one colour all over the page: its row in the table is the key.
+  const drawn = [...new Set(data.charts.filter((c) => c.kind !== "scatter").flatMap((c) => c.series.map((s) => s.sae ?? -1)))];
+  const others = drawn.filter((sae) => sae >= 0 && !document.querySelector(`tr.own[data-sae="${sae}"]`));
+  const look = (series, part) => {
+    if (series.role === "own") return { colour: "--own" };
+    if (series.role === "held_out") return { colour: "--held-out" };
+    const order = series.role === "part" ? part : others.indexOf(series.sae);
+    return order < 0 ? { colour: "--muted" } : { colour: PALETTE[order % PALETTE.length], dashed: order >= PALETTE.length };
   };
 
   const lines = (chart) => {
-    let order = -1;
-    return chart.series.map((series) => {
-      if (!["own", "held_out"].includes(series.role)) order += 1;
-      const name = colourOf(series, order), own = series.role === "own";
+    return chart.series.map((series, place) => {
+      const { colour: name, dashed } = look(series, place), own = series.role === "own";
       const line = { label: series.label, colour: name, stroke: () => css(name), spanGaps: true, points: { show: false } };
-      line.width = own ? 2 : series.role === "other" ? 1.2 : 1.7;
-      if (order >= PALETTE.length) line.dash = [5, 3];
+      Object.assign(line, { role: series.role, sae: series.sae });
+      line.width = own ? 2.4 : 1.3;
+      if (dashed) line.dash = [5, 3];
       if (series.role === "held_out" || series.x.length < 3) line.points = { show: true, size: 6, fill: () => css(name) };
       if (chart.kind === "scatter") {
         line.paths = () => null;
@@ -117,7 +118,7 @@
     const format = formatter(chart);
     const fill = (u) => {
       const rows = [element("div", "at", heading(chart, u.data[0][u.cursor.idx]))];
-      u.series.forEach((series, i) => {
+      u.series.map((series, i) => [series, i]).reverse().forEach(([series, i]) => {
         const at = u.cursor.idxs[i];
         if (i === 0 || !series.show || at == null || u.data[i][at] == null) return;
         if (chart.kind === "scatter" && Math.abs(u.valToPos(u.data[0][at], "x") - u.cursor.left) > 14) return;
@@ -151,16 +152,16 @@
   };
 
   const axes = (chart) => {
-    const look = { stroke: () => css("--muted"), font: "12px system-ui, sans-serif", grid: { stroke: () => css("--grid"), width: 1 } };
-    look.ticks = { stroke: () => css("--line"), width: 1, size: 4 };
-    const x = { ...look, space: 70, size: 34, values: (u, ticks) => ticks.map(plain) };
+    const ink = { stroke: () => css("--muted"), font: "12px system-ui, sans-serif", grid: { stroke: () => css("--grid"), width: 1 } };
+    ink.ticks = { stroke: () => css("--line"), width: 1, size: 4 };
+    const x = { ...ink, space: 70, size: 34, values: (u, ticks) => ticks.map(plain) };
     if (chart.kind === "histogram") {
       x.incrs = [1, 2];
       x.space = 40;
       x.values = (u, ticks) => ticks.map(power);
     }
     const format = formatter(chart);
-    const y = { ...look, size: SIDE, space: 34, values: (u, ticks) => ticks.map(format) };
+    const y = { ...ink, size: SIDE, space: 34, values: (u, ticks) => ticks.map(format) };
     if (chart.axis === "log") Object.assign(y, { splits: logSplits, filter: (u, ticks) => ticks });
     return [x, y];
   };
@@ -180,7 +181,7 @@
     const overTokens = chart.kind === "curve";
     const series = lines(chart);
     const log = chart.axis === "log";
-    const cursor = { dataIdx: nearest, points: { size: 7 }, drag: { x: overTokens, y: false }, focus: { prox: 24 } };
+    const cursor = { dataIdx: nearest, points: { size: 7 }, drag: { x: overTokens, y: false }, y: !overTokens, focus: { prox: 24 } };
     if (overTokens) cursor.sync = { key: "tokens" };
     const u = new uPlot({
       width: box.clientWidth, height: HEIGHT, legend: { show: false }, cursor, axes: axes(chart),
@@ -199,8 +200,10 @@
   };
 
   const legend = (box, u) => {
-    if (u.series.length < 3) return;
-    u.series.slice(1).forEach((series, i) => {
+    const named = u.series.filter((series, i) => i > 0 && series.role !== "other").reverse();
+    if (named.length < 2) return;
+    named.forEach((series) => {
+      const i = u.series.indexOf(series);
       const button = element("button"), swatch = element("span", "swatch");
       swatch.style.background = `var(${series.colour})`;
       button.type = "button";
@@ -208,14 +211,32 @@
       button.setAttribute("aria-pressed", "true");
       button.append(swatch, element("span", "", series.label));
       button.addEventListener("click", () => {
-        u.setSeries(i + 1, { show: !u.series[i + 1].show });
-        button.setAttribute("aria-pressed", String(u.series[i + 1].show));
+        u.setSeries(i, { show: !series.show });
+        button.setAttribute("aria-pressed", String(series.show));
       });
       box.append(button);
     });
   };
 
+  const key = (row) => {
+    const sae = Number(row.dataset.sae), own = row.classList.contains("own"), cell = row.firstElementChild;
+    const { colour } = look({ role: own ? "own" : "other", sae });
+    const button = element("button", "key"), swatch = element("span", "swatch");
+    swatch.style.background = `var(${colour})`;
+    button.type = "button";
+    button.disabled = own;
+    button.setAttribute("aria-pressed", "true");
+    button.append(swatch, element("span", "", cell.textContent));
+    button.addEventListener("click", () => {
+      const show = button.getAttribute("aria-pressed") !== "true";
+      button.setAttribute("aria-pressed", String(show));
+      for (const u of plots) u.series.forEach((series, i) => i > 0 && series.sae === sae && u.setSeries(i, { show }));
+    });
+    cell.replaceChildren(button);
+  };
+
   data.charts.forEach(draw);
+  document.querySelectorAll("tr[data-sae]").forEach(key);
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => plots.forEach((u) => u.redraw(false, true)));
   document.documentElement.dataset.drawn = String(plots.length);
 })();

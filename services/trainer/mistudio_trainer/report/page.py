@@ -22,9 +22,9 @@ _NUMERIC_FROM = 3
 """Columns of the comparison from here on, but the last, are numbers."""
 
 
-def page(sae: ReportedSae, saes: Sequence[ReportedSae], charts: Sequence[Chart], speed: Curve, *, drawn: int) -> str:
-    """Returns the HTML of one SAE's report; `speed` is the job's, and `drawn` others of it are drawn beside."""
-    summary = sae.summary
+def page(saes: Sequence[ReportedSae], index: int, charts: Sequence[Chart], speed: Curve, *, drawn: int) -> str:
+    """Returns the HTML of the report on the SAE at `index`; `speed` is the job's, and `drawn` others of it are drawn beside."""
+    sae, summary = saes[index], saes[index].summary
     scripts = _asset("uplot.min.js"), _asset("page.js")
     held_out = summary["metrics_split"] == "validation"
     values = {
@@ -35,7 +35,7 @@ def page(sae: ReportedSae, saes: Sequence[ReportedSae], charts: Sequence[Chart],
         "facts": "".join(f"<dt>{escape(name)}</dt><dd>{escape(value)}</dd>" for name, value in facts(sae)),
         "split": "On held-out tokens" if held_out else "Of the last training step: there were no held-out tokens",
         "evaluation": _rows(evaluation(sae)),
-        "comparison": _comparison(sae, saes, drawn) if len(saes) > 1 else "",
+        "comparison": _comparison(saes, index, drawn) if len(saes) > 1 else "",
         "figures": "".join(_figure(chart) for chart in charts),
         "data": _json({"charts": list(charts), "tokens": summary["tokens_trained"], "batch": _batch(sae)}),
         "written": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -88,21 +88,24 @@ def _figure(chart: Chart) -> str:
     )
 
 
-def _comparison(sae: ReportedSae, saes: Sequence[ReportedSae], drawn: int) -> str:
-    head, rows = comparison(list(saes))
-    marks = ["" if each is not sae else ' class="own"' for each in saes]
-    body = "".join(f"<tr{mark}>{_cells(row)}</tr>" for mark, row in zip(marks, rows, strict=True))
+def _comparison(saes: Sequence[ReportedSae], index: int, drawn: int) -> str:
+    head, rows = comparison(saes)
+    marks = [' class="own"' if place == index else "" for place in range(len(saes))]
+    body = "".join(f'<tr data-sae="{place}"{marks[place]}>{_cells(row)}</tr>' for place, row in enumerate(rows))
     titles = "".join(f"<th{_numeric(place, len(head))}>{escape(name)}</th>" for place, name in enumerate(head))
-    note = "" if drawn == len(saes) - 1 else f" The curves of {drawn} of the {len(saes) - 1} others are drawn."
+    left_out = "" if drawn == len(saes) - 1 else f" The curves of {drawn} of the {len(saes) - 1} others are drawn."
+    note = f"This one is marked. The colours are those of the curves; click one to hide or show it.{left_out}"
     return (
-        f'<section class="card"><h2>All {len(saes)} SAEs of this job</h2><p>This one is marked.{note}</p>'
+        f'<section class="card"><h2>All {len(saes)} SAEs of this job</h2><p>{note}</p>'
         f'<div class="scroll"><table class="compare"><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
         "</section>"
     )
 
 
 def _cells(row: Sequence[str]) -> str:
-    return "".join(f"<td{_numeric(place, len(row))}>{escape(value)}</td>" for place, value in enumerate(row))
+    title = f' title="{escape(row[0])}"'
+    cells = [f"<td{_numeric(place, len(row))}{'' if place else title}>{escape(text)}</td>" for place, text in enumerate(row)]
+    return "".join(cells)
 
 
 def _numeric(place: int, columns: int) -> str:
