@@ -124,6 +124,29 @@ async def test_what_is_not_there_is_not_found(catalog: v1.CatalogServiceStub, ar
     assert caught.value.code() is grpc.StatusCode.NOT_FOUND
 
 
+async def test_a_file_is_read_in_parts(catalog: v1.CatalogServiceStub, store: ArtifactStore) -> None:
+    request = v1.ReadArtifactFileRequest(artifact_id=add(store, "dataset", 10), path="file.bin", offset=4, max_bytes=4)
+    part = await catalog.ReadArtifactFile(request)
+    assert (part.data, part.file_bytes) == (b"xxxx", 10)
+    request.offset = 8
+    assert (await catalog.ReadArtifactFile(request)).data == b"xx"
+    request.offset = 10
+    assert not (await catalog.ReadArtifactFile(request)).data
+    request.offset = 11
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await catalog.ReadArtifactFile(request)
+    assert caught.value.code() is grpc.StatusCode.INVALID_ARGUMENT
+
+
+@pytest.mark.parametrize("path", ["", "gone", "../file.bin", "./file.bin", "/etc/passwd", "manifest.json"])
+async def test_only_files_that_an_artifact_lists_are_read(
+    catalog: v1.CatalogServiceStub, store: ArtifactStore, path: str
+) -> None:
+    with pytest.raises(grpc.aio.AioRpcError) as caught:
+        await catalog.ReadArtifactFile(v1.ReadArtifactFileRequest(artifact_id=add(store, "dataset", 1), path=path))
+    assert caught.value.code() is grpc.StatusCode.NOT_FOUND
+
+
 @pytest.mark.parametrize(
     "fields", [{"page_size": -1}, {"page_token": "nonsense"}, {"page_token": "W1tb" * 9_999}, {"page_token": "e30="}]
 )

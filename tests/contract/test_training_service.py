@@ -65,10 +65,10 @@ async def refusal(stub: v1.TrainingServiceStub, **fields: object) -> grpc.aio.Ai
 async def test_a_running_job_shows_what_it_has_measured(workshop: Workshop, stub: v1.TrainingServiceStub) -> None:
     path = running(workshop, point("loss", 10), point("l0", 10), point("loss", 20))
 
-    assert await ask(stub, job_id="job-one") == [("loss", 10), ("l0", 10), ("loss", 20)]
+    assert await ask(stub, job_id="job-one") == [("l0", 10), ("loss", 10), ("loss", 20)]
     with path.open("a") as file:
         file.write('{"name": "loss", "va')
-    assert await ask(stub, job_id="job-one") == [("loss", 10), ("l0", 10), ("loss", 20)]
+    assert await ask(stub, job_id="job-one") == [("l0", 10), ("loss", 10), ("loss", 20)]
 
 
 async def test_names_and_steps_are_chosen(workshop: Workshop, stub: v1.TrainingServiceStub) -> None:
@@ -79,15 +79,54 @@ async def test_names_and_steps_are_chosen(workshop: Workshop, stub: v1.TrainingS
     assert await ask(stub, job_id="job-one", names=["loss"], after_step=20) == []
 
 
-async def test_more_points_than_an_answer_holds_are_refused(
-    workshop: Workshop, stub: v1.TrainingServiceStub, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("mistudio_trainer.metrics_reader.MOST_POINTS", 2)
-    running(workshop, point("loss", 0), point("l0", 10), point("loss", 20))
+async def paged(stub: v1.TrainingServiceStub, size: int) -> list[list[tuple[str, int, str]]]:
+    pages, token = [], ""
+    while not pages or token:
+        request = GetTrainingMetricsRequest(job_id="job-one", page_size=size, page_token=token)
+        answer = await stub.GetTrainingMetrics(request, timeout=DEADLINE)
+        pages.append([(each.name, each.step, each.labels["sae"]) for each in answer.points])
+        token = answer.next_page_token
+    return pages
 
-    error = await refusal(stub, job_id="job-one")
-    assert (error.code(), "name one metric" in (error.details() or "")) == (grpc.StatusCode.INVALID_ARGUMENT, True)
-    assert await ask(stub, job_id="job-one", names=["loss"]) == [("loss", 0), ("loss", 20)]
+
+async def test_points_come_in_pages(workshop: Workshop, stub: v1.TrainingServiceStub) -> None:
+    running(workshop, *(point(name, step, sae) for step in (10, 20) for sae in "ba" for name in ("loss", "l0")))
+
+    pages = await paged(stub, 3)
+    assert [len(page) for page in pages] == [3, 3, 2]
+    whole = [(name, step, sae) for step in (10, 20) for sae in "ab" for name in ("l0", "loss")]
+    assert [each for page in pages for each in page] == whole
+    assert await paged(stub, 8) == [whole]
+    assert await paged(stub, 0) == [whole]
+
+
+async def test_pages_join_when_the_job_ends_between_two(workshop: Workshop, stub: v1.TrainingServiceStub) -> None:
+    points = [point(name, step, sae) for step in (10, 20) for sae in "ba" for name in ("loss", "l0")]
+    log = running(workshop, *points)
+    request = GetTrainingMetricsRequest(job_id="job-one", page_size=3)
+    first = await stub.GetTrainingMetrics(request, timeout=DEADLINE)
+    for index, sae in enumerate("ba"):
+        with workshop.store.draft("sae", job_id="job-one", attempt=1, index=index) as draft:
+            write_table(draft.path / "metrics.parquet", [each for each in points if each.labels["sae"] == sae])
+            draft.commit()
+    log.unlink()
+    request = GetTrainingMetricsRequest(job_id="job-one", page_token=first.next_page_token)
+    second = await stub.GetTrainingMetrics(request, timeout=DEADLINE)
+
+    found = [(each.name, each.step, each.labels["sae"]) for each in (*first.points, *second.points)]
+    assert found == sorted(
+        {(each.name, each.step, each.labels["sae"]) for each in points}, key=lambda p: (p[1], p[2], p[0])
+    )
+
+
+@pytest.mark.parametrize("fields", [{"page_size": -1}, {"page_token": "nonsense"}, {"page_token": "W1tb"}])
+async def test_bad_pages_are_refused(
+    workshop: Workshop, stub: v1.TrainingServiceStub, fields: dict[str, object]
+) -> None:
+    running(workshop, point("loss", 0))
+    error = await refusal(stub, job_id="job-one", **fields)
+    assert error.code() is grpc.StatusCode.INVALID_ARGUMENT
+    assert next(iter(fields)) in (error.details() or "")
 
 
 async def test_a_finished_job_is_read_from_its_artifacts(workshop: Workshop, stub: v1.TrainingServiceStub) -> None:

@@ -57,7 +57,9 @@ class WandbFollower:
         some = next(iter(row.values()))
         if name not in self._runs:
             self._runs[name] = self._begin(name, some)
-        self._runs[name].log({metric: point.value for metric, point in row.items()} | {"tokens": some.tokens}, step=step)
+        self._runs[name].log(
+            {metric: point.value for metric, point in row.items()} | {"tokens": some.tokens}, step=step
+        )
         self._sent[name] = step
 
     def _begin(self, name: str, point: MetricPoint) -> Any:

@@ -35,7 +35,9 @@ class WandbSink:
             "spec": MessageToDict(spec, preserving_proto_field_name=True),
         }
         if os.environ.get("WANDB_MODE") == "offline" and not os.environ.get("WANDB_DIR"):
-            self._log("warning", "WANDB_DIR is not set: offline runs of Weights & Biases go with the job's scratch folder")
+            self._log(
+                "warning", "WANDB_DIR is not set: offline runs of Weights & Biases go with the job's scratch folder"
+            )
         self._complaint = TemporaryFile()  # noqa: SIM115 - lives as long as the follower
         self._follower: subprocess.Popen[bytes] | None = None
         try:

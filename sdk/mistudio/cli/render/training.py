@@ -28,7 +28,9 @@ def render_metrics(points: Sequence[v1.MetricPoint]) -> RenderableType:
     for (which, name), line in series.items():
         values = [point.value for point in line]
         cells = [f"{value:.4g}" for value in (values[0], values[-1], min(values), max(values))]
-        made.add_row(Text(which), name, Text(course(values), style="cyan"), *cells, str(line[-1].step), number(line[-1].tokens))
+        made.add_row(
+            Text(which), name, Text(course(values), style="cyan"), *cells, str(line[-1].step), number(line[-1].tokens)
+        )
     return made
 
 

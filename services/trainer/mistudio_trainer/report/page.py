@@ -104,7 +104,9 @@ def _comparison(saes: Sequence[ReportedSae], index: int, drawn: int) -> str:
 
 def _cells(row: Sequence[str]) -> str:
     title = f' title="{escape(row[0])}"'
-    cells = [f"<td{_numeric(place, len(row))}{'' if place else title}>{escape(text)}</td>" for place, text in enumerate(row)]
+    cells = [
+        f"<td{_numeric(place, len(row))}{'' if place else title}>{escape(text)}</td>" for place, text in enumerate(row)
+    ]
     return "".join(cells)
 
 
