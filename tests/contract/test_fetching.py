@@ -51,7 +51,7 @@ async def test_a_report_is_fetched_whole(
     assert (tmp_path / f"{sae}.html").read_bytes() == REPORT
     chosen = str(tmp_path / "chosen.html")
     assert await asyncio.to_thread(run, ["artifacts", "download", sae, "report.html", "--output", chosen]) == 0
-    assert Path(chosen).read_bytes() == REPORT
+    assert (tmp_path / "chosen.html").read_bytes() == REPORT
 
 
 @pytest.mark.usefixtures("curator")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from pathlib import Path
 
 import click
@@ -29,7 +28,7 @@ def fetch(client: Client, artifact_id: str, name: str, path: Path) -> int:
                 size += len(data)
         if digest.hexdigest() != wanted.get(name):
             raise click.ClickException(f"{name} arrived damaged: it is not what {artifact_id} lists; fetch it again")
-        os.replace(partial, path)
+        partial.replace(path)
     except OSError as error:
         raise click.FileError(str(path), error.strerror) from error
     finally:

@@ -16,10 +16,10 @@ _VERSION = "brain.Event:2"
 
 
 class EventFiles:
-    """Appends scalars to a folder. Each instance and each rewind begins a file, since the last may end in half a record.
+    """Appends scalars to a folder. Each instance and each rewind begins a file: the last may end in half a record.
 
-    A point that stands there already is passed over. One that differs from it says that the training went back: the
-    new file begins with a session start at its step, at which readers drop what was from there on.
+    A point that stands there already is passed over. One that differs says that the training went back: the new file
+    begins with a session start at its step, at which readers drop what was from there on.
     """
 
     def __init__(self, folder: Path) -> None:

@@ -37,7 +37,7 @@ class WandbFollower:
         self._sent: dict[str, int] = json.loads(self._cursor.read_text("utf-8")) if self._cursor.exists() else {}
 
     def send(self, *, complete: bool) -> None:
-        """Sends what is new; the last row of an SAE waits for the next, which tells that it is whole, or for the end."""
+        """Sends what is new; the last row of an SAE waits until the next one, or the end, tells that it is whole."""
         for point in self._tail.read():
             name = run_name(point)
             if point.step > self._sent.get(name, -1):

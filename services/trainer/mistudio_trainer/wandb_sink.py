@@ -41,7 +41,7 @@ class WandbSink:
         self._complaint = TemporaryFile()  # noqa: SIM115 - lives as long as the follower
         self._follower: subprocess.Popen[bytes] | None = None
         try:
-            self._follower = subprocess.Popen(
+            self._follower = subprocess.Popen(  # noqa: S603 - ourselves, without a shell
                 [sys.executable, "-m", "mistudio_trainer.wandb_follower", json.dumps(order)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,

@@ -103,7 +103,7 @@ def _named(name: str, value: float) -> tuple[str, str, str]:
 
 def _compared(sae: ReportedSae, names: list[str]) -> list[str]:
     summary: Mapping[str, Any] = sae.summary
-    values = [metric_text(name, summary["metrics"][name]) if name in summary["metrics"] else "–" for name in names]
+    values = [metric_text(name, summary["metrics"][name]) if name in summary["metrics"] else "-" for name in names]
     return [
         summary["name"],
         summary["hook_point"],

@@ -23,7 +23,7 @@ _NUMERIC_FROM = 3
 
 
 def page(saes: Sequence[ReportedSae], index: int, charts: Sequence[Chart], speed: Curve, *, drawn: int) -> str:
-    """Returns the HTML of the report on the SAE at `index`; `speed` is the job's, and `drawn` others of it are drawn beside."""
+    """Returns the HTML of the report on the SAE at `index`, with `drawn` others of its job beside it."""
     sae, summary = saes[index], saes[index].summary
     scripts = _asset("uplot.min.js"), _asset("page.js")
     held_out = summary["metrics_split"] == "validation"
@@ -74,10 +74,8 @@ def _tile(name: str, value: str) -> str:
 
 
 def _rows(rows: Iterable[tuple[str, str, str]]) -> str:
-    return "".join(
-        f'<tr><th scope="row">{escape(name)}<small>{escape(meaning)}</small></th><td class="number">{escape(value)}</td></tr>'
-        for name, value, meaning in rows
-    )
+    head = '<tr><th scope="row">{}<small>{}</small></th><td class="number">{}</td></tr>'
+    return "".join(head.format(escape(name), escape(meaning), escape(value)) for name, value, meaning in rows)
 
 
 def _figure(chart: Chart) -> str:
@@ -97,8 +95,8 @@ def _comparison(saes: Sequence[ReportedSae], index: int, drawn: int) -> str:
     note = f"This one is marked. The colours are those of the curves; click one to hide or show it.{left_out}"
     return (
         f'<section class="card"><h2>All {len(saes)} SAEs of this job</h2><p>{note}</p>'
-        f'<div class="scroll"><table class="compare"><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table></div>'
-        "</section>"
+        f'<div class="scroll"><table class="compare"><thead><tr>{titles}</tr></thead><tbody>{body}</tbody></table>'
+        "</div></section>"
     )
 
 

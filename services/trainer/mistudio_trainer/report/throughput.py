@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 from statistics import median
 
 from mistudio.v1 import MetricPoint
@@ -19,7 +20,7 @@ def throughput(points: Iterable[MetricPoint]) -> Curve:
     Intervals in which the job did not run are left out.
     """
     clock = sorted({point.tokens: point.time.seconds + point.time.nanos / 1e9 for point in points}.items())
-    steps = [(b[0], b[0] - a[0], b[1] - a[1]) for a, b in zip(clock, clock[1:], strict=False) if b[1] > a[1]]
+    steps = [(b[0], b[0] - a[0], b[1] - a[1]) for a, b in pairwise(clock) if b[1] > a[1]]
     if not steps:
         return Curve((), ())
     usual = median(seconds / tokens for _, tokens, seconds in steps)
