@@ -235,7 +235,9 @@ class TrainSae(Message):
     device: str
     """"cpu", "cuda" or "cuda:N"; empty chooses."""
     dtype: str
-    """The model's number format: "float32" or "bfloat16"; empty is float32."""
+    """The number format of the model, and of the operands by which top-k SAEs choose their latents: "float32" or
+    "bfloat16"; empty is float32. An SAE's weights and values are float32 either way.
+    """
     tensorboard: bool
     """Also writes TensorBoard event files, live while the job runs and kept with each SAE."""
     wandb_project: str

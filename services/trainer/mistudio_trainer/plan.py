@@ -102,6 +102,7 @@ def _training_config(spec: TrainSae, width: int, context_length: int) -> Trainin
         total_tokens=spec.total_tokens,
         batch_tokens=batch,
         learning_rate=spec.learning_rate if spec.HasField("learning_rate") else None,
+        bf16=spec.dtype == "bfloat16",
         seed=spec.seed,
         buffer_tokens=spec.buffer_tokens or _buffer_tokens(width, batch, context_length),
         checkpoint_every_tokens=spec.checkpoint_every_tokens
