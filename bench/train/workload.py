@@ -43,4 +43,3 @@ def read_workload(line: str) -> tuple[str, Workload]:
     """Returns what a program is asked to do, and with what."""
     asked = json.loads(line)
     return asked.pop("do"), Workload(**asked)
-

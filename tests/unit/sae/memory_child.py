@@ -35,7 +35,7 @@ def leave_everything() -> None:
 
 def one_step(sae: Sae, x: torch.Tensor) -> MicroBatches:
     micro = MicroBatches()
-    micro.backward(sae, x, torch.zeros(sae.config.d_sae, dtype=torch.bool), 1.0)
+    micro.backward(sae, x, x, torch.zeros(sae.config.d_sae, dtype=torch.bool), 1.0)
     return micro
 
 

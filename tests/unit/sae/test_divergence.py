@@ -165,12 +165,12 @@ def test_a_rollback_restores_weights_moments_and_counters(gone: bool) -> None:
         if step == 4:
             guard.standing.candidate = step
             shelf.put(guard, step)
-        guard.step(activations(step), step, measure=True)
+        guard.step(activations(step), activations(step), step, measure=True)
     spoilt = activations(8)
     spoilt[3, 2] = torch.inf
     if gone:
         shelf.saved.clear()
-    assert guard.step(spoilt, 8, measure=True) == {"rollbacks": 1.0}
+    assert guard.step(spoilt, spoilt, 8, measure=True) == {"rollbacks": 1.0}
     expected = first if gone else shelf.saved[4][0]
     state = guard.state_dict()
     assert state.keys() == expected.keys()
@@ -179,23 +179,27 @@ def test_a_rollback_restores_weights_moments_and_counters(gone: bool) -> None:
     assert ("from its first weights" if gone else "as it was at step 4") in logs[-1]
     assert guard.trainee is not None
     assert guard.trainee.slowdown == 0.5
-    assert "fvu" in guard.step(activations(9), 9, measure=True)
+    assert "fvu" in guard.step(activations(9), activations(9), 9, measure=True)
 
 
 def test_a_checkpoint_is_good_only_once_a_later_metric_point_is_in_order() -> None:
     guard = guarded(Shelf(), [])
-    guard.step(activations(0), 0, measure=True)
+    guard.step(activations(0), activations(0), 0, measure=True)
     guard.standing.candidate = 1
-    guard.step(activations(1), 1, measure=False)
+    guard.step(activations(1), activations(1), 1, measure=False)
     assert guard.standing.good == 0
-    guard.step(activations(2), 2, measure=True)
+    guard.step(activations(2), activations(2), 2, measure=True)
     assert guard.standing.good == 1
 
 
 def test_a_stopped_sae_gives_its_memory_back_and_stays_stopped() -> None:
     guard = guarded(Shelf(), [])
     nothing = torch.full((64, D_MODEL), torch.nan)
-    assert [guard.step(nothing, step, measure=True) for step in range(3)] == [{"rollbacks": 1.0}, {"stopped": 1.0}, {}]
+    assert [guard.step(nothing, nothing, step, measure=True) for step in range(3)] == [
+        {"rollbacks": 1.0},
+        {"stopped": 1.0},
+        {},
+    ]
     assert guard.trainee is None
     assert guard.state_dict() == {}
     again = guarded(Shelf(), [])

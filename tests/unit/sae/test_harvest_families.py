@@ -143,5 +143,6 @@ def test_a_splice_replaces_the_mlps_output_by_what_is_made_of_its_input(family: 
 
 def _mlp(lm: LanguageModel, x: Tensor) -> Tensor:
     after = dict(lm.layers[1].named_children()).get("post_feedforward_layernorm", torch.nn.Identity())
-    out: Tensor = after(lm.layers[1].get_submodule("mlp")(x))
+    # Not the modules themselves: the hook that asks for this is on one of them.
+    out: Tensor = after.forward(lm.layers[1].get_submodule("mlp").forward(x))
     return out

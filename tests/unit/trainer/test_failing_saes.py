@@ -18,7 +18,7 @@ from mistudio.v1 import AttemptReport, SaeSpec
 from mistudio_runtime.jobs import JobStoppedError, Stop
 from mistudio_sae.errors import ConfigError, DivergenceError
 from mistudio_sae.tokens import TokensWriter
-from mistudio_trainer.metrics_reader import MetricsReader
+from mistudio_trainer.metrics_reader import MetricsQuery, MetricsReader
 from mistudio_trainer.train_sae import run
 from support.workshop import BOS, CONTEXT, HOOK, VOCAB, RecordedJob, Workshop
 
@@ -56,7 +56,9 @@ def test_metrics_are_found_beside_a_missing_number(workshop: Workshop, inputs: t
     job = workshop.job("job-sweep")
     run(workshop.training(*inputs, saes=[WILD, CALM, SaeSpec(d_sae=24, k=2)]), job)
     (job.scratch / "metrics.jsonl").unlink()
-    points = MetricsReader(workshop.store, workshop.settings.scratch).read("job-sweep", {"fvu"}, None)
+    points = MetricsReader(workshop.store, workshop.settings.scratch).page(
+        MetricsQuery("job-sweep", frozenset(("fvu",)))
+    )[0]
 
     assert {point.labels["sae"] for point in points} == {"topk-24-k4", "topk-24-k2"}
 

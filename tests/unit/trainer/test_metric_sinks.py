@@ -118,7 +118,10 @@ def rows_of(folder: Path) -> dict[str, list[dict[str, Any]]]:
     found: dict[str, list[dict[str, Any]]] = {}
     for file in sorted(folder.glob("wandb/offline-run-*/*.wandb")):
         read = [Record.FromString(data) for data in records(file.read_bytes())]
-        (run_id,) = {record.run.run_id for record in read if record.HasField("run")}
+        runs = {record.run.run_id for record in read if record.HasField("run")}
+        if not runs:  # a pause ended its process before it had begun
+            continue
+        (run_id,) = runs
         for record in read:
             if record.HasField("history"):
                 items = record.history.item

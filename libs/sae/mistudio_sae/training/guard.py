@@ -55,7 +55,8 @@ class Guard:
     def step(self, raw: Tensor, target: Tensor, step: int, *, measure: bool) -> dict[str, float]:
         """Take one step on raw activations [B, d_in], or recover; returns metrics if asked to `measure`.
 
-        `target` is what `Trainee.step` takes. After a rollback they are {"rollbacks": n}, and at the end of an SAE {"stopped": 1}.
+        `target` is what `Trainee.step` takes. After a rollback the metrics are {"rollbacks": n}, and at the end of an
+        SAE {"stopped": 1}.
         """
         trainee = self.trainee
         if trainee is None:
