@@ -50,13 +50,16 @@ coverage: $(VENV)/.installed-dev ## the tests, and what they did not reach
 	@$(BIN)/coverage combine --quiet --append 2>/dev/null || true
 	@$(BIN)/coverage report
 
-test-peers: $(VENV)/.installed-dev $(VENV)-peers/.installed ## our SAEs in the real sae-lens, latents compared
-	@MISTUDIO_SAELENS_PYTHON=$(CURDIR)/$(VENV)-peers/bin/python $(BIN)/pytest -m peers
+test-peers: $(VENV)/.installed-dev $(VENV)-peers/.installed $(VENV)-sparsify/.installed ## our SAEs in the real sae-lens and sparsify, latents compared
+	@MISTUDIO_SAELENS_PYTHON=$(CURDIR)/$(VENV)-peers/bin/python \
+	MISTUDIO_SPARSIFY_PYTHON=$(CURDIR)/$(VENV)-sparsify/bin/python $(BIN)/pytest -m peers
 
-$(VENV)-peers/.installed:
-	@$(PYTHON) -m venv $(VENV)-peers
-	@$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check 'torch>=2.6,<=2.13.0'
-	@$(VENV)-peers/bin/python -m pip install --quiet --disable-pip-version-check 'sae-lens==6.54.12'
+$(VENV)-peers/.installed: PEER = sae-lens==6.54.12
+$(VENV)-sparsify/.installed: PEER = eai-sparsify==1.3.3
+$(VENV)-peers/.installed $(VENV)-sparsify/.installed:
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check 'torch>=2.6,<=2.13.0'
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check '$(PEER)'
 	@touch $@
 
 lint: $(VENV)/.installed-dev ## style
@@ -95,7 +98,7 @@ bench: $(VENV)/.installed-dev ## side-by-side measurements (bench/README.md)
 	@$(BIN)/python -m bench
 
 bench-test: $(VENV)/.installed-dev ## every part of the bench runs, at sizes that measure nothing
-	@$(BIN)/pytest -m 'slow or not slow' -n 0 tests/integration/test_bench_jobs.py
+	@$(BIN)/pytest -m 'slow or not slow' -n 0 tests/integration/test_bench_jobs.py tests/integration/test_bench_train.py
 
 deploy-check: $(VENV)/.installed-dev ## Dockerfile, compose files and broker configurations are clean
 	@$(BIN)/hadolint deploy/Dockerfile
@@ -123,4 +126,4 @@ fuzz: $(VENV)/.installed-dev ## odd requests to every rpc, at random, for minute
 check: lint types imports proto-check deploy-check test ## what CI runs
 
 clean: ## remove what make has made
-	rm -rf $(VENV) $(VENV)-proto $(VENV)-floor $(VENV)-celery .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) $(VENV)-proto $(VENV)-floor $(VENV)-celery $(VENV)-peers $(VENV)-sparsify $(VENV)-dictionary-learning .coverage .coverage.* .mypy_cache .pytest_cache .ruff_cache
