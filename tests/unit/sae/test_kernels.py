@@ -66,11 +66,17 @@ def test_results_do_not_depend_on_the_number_of_threads() -> None:
 def test_top_is_exact_for_any_shape(m: int, k: int) -> None:
     noise = torch.Generator().manual_seed(m)
     x, weights = torch.randn(50, 8, generator=noise), torch.randn(m, 8, generator=noise)
-    values, places = top(x, weights, torch.zeros(m), k)
-    z = torch.nn.functional.linear(x, weights)
+    bias = torch.randn(m, generator=noise)
+    values, places = top(x, weights, bias, k)
+    z = torch.nn.functional.linear(x, weights, bias)
     torch.testing.assert_close(values.sort(dim=1).values, torch.relu(z.topk(k).values).flip(1))
-    assert torch.equal(torch.relu(z.gather(1, places)), values)
+    torch.testing.assert_close(torch.relu(z.gather(1, places)), values)
     assert all(len(row.unique()) == k for row in places)
+
+
+def test_no_token_has_no_latents() -> None:
+    values, places = top(torch.empty(0, 8), torch.randn(9, 8), torch.zeros(9), 2)
+    assert values.shape == places.shape == (0, 2)
 
 
 def test_equal_numbers_are_each_kept_once() -> None:

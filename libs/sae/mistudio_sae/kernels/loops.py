@@ -15,8 +15,10 @@ Places = NDArray[np.int64]
 
 
 @compiled
-def top_of_rows(z: Floats, k: int, values: Floats, indices: Places) -> None:
-    """Writes the k largest of each row of z [n, m] to values and indices [n, k], in no particular order.
+def top_of_rows(z: Floats, bias: Floats, k: int, values: Floats, indices: Places) -> None:
+    """Writes the k largest of each row of z + bias to values and indices [n, k], in no particular order.
+
+    z [n, m] has the bias [m] added afterwards: in a matrix product that would cost a pass over all of z.
 
     Exact, in two stages. Column j of a row folded to [m / width, width] stands for every width-th number. The k-th
     largest of the columns' greatest is a bound that at least k numbers reach, so only columns that reach it are read
@@ -27,6 +29,8 @@ def top_of_rows(z: Floats, k: int, values: Floats, indices: Places) -> None:
     greatest, chosen = np.empty(width, z.dtype), np.empty(m, z.dtype)
     places = np.empty(m, np.int64)
     for row in range(rows):
+        for j in range(m):
+            z[row, j] += bias[j]
         _greatest_of_columns(z[row], width, greatest)
         bound = _bracket(greatest, k, k // 8)[0]
         found = _candidates(z[row], width, greatest, bound, places)

@@ -24,10 +24,16 @@ def top(x: Tensor, weights: Tensor, bias: Tensor, k: int) -> tuple[Tensor, Tenso
     """
     values = torch.zeros(len(x), k)
     places = torch.zeros(len(x), k, dtype=torch.int64)
-    rows = max(_CHUNK_ROWS, _CHUNK_NUMBERS // len(weights))
-    for part in (slice(low, low + rows) for low in range(0, len(x), rows)):
-        z = torch.nn.functional.linear(x[part], weights, bias).float()
-        _top_of_rows(z, values[part], places[part])
+    rows = max(1, min(len(x), max(_CHUNK_ROWS, _CHUNK_NUMBERS // len(weights))))
+    products = x.new_empty(rows, len(weights))  # once: fresh memory costs as much as writing it
+    numbers = products if products.dtype is torch.float32 else products.float()
+    for low in range(0, len(x), rows):
+        part = slice(low, min(low + rows, len(x)))
+        count = part.stop - low
+        torch.mm(x[part], weights.T, out=products[:count])
+        if numbers is not products:
+            numbers[:count].copy_(products[:count])
+        _top_of_rows(numbers[:count], bias.float(), values[part], places[part])
     return values.relu_(), places
 
 
@@ -38,9 +44,10 @@ def top_by_bf16(x: Tensor, weights: Tensor, bias: Tensor, k: int) -> tuple[Tenso
     return products.view(len(x), k).add_(bias[places]).relu_(), places
 
 
-def _top_of_rows(z: Tensor, values: Tensor, places: Tensor) -> None:
-    numbers, kept, kept_places = z.numpy(), values.numpy(), places.numpy()
-    share(evenly(len(z)), lambda part: loops.top_of_rows(numbers[part], kept.shape[1], kept[part], kept_places[part]))
+def _top_of_rows(z: Tensor, bias: Tensor, values: Tensor, places: Tensor) -> None:
+    numbers, added, kept, kept_places = z.numpy(), bias.detach().numpy(), values.numpy(), places.numpy()
+    k = kept.shape[1]
+    share(evenly(len(z)), lambda part: loops.top_of_rows(numbers[part], added, k, kept[part], kept_places[part]))
 
 
 def weighted_rows(codes: Codes, weights: Tensor) -> Tensor:
